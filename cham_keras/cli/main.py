@@ -1,0 +1,99 @@
+"""The console command `cham`: one verb a stage, one file a verb.
+
+Reads `--settings FILE` and `--debug` before the verb's own options, turns
+errors into one sentence and an exit code: 0 well, 2 bad input, 1 anything else,
+130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+# TensorFlow prints its start-up notes unless told otherwise before the import.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cyclopts
+from cyclopts import App, Parameter
+from cyclopts.config import Dict
+
+import cham_keras
+from cham_keras.progress import stderr
+from cham_keras.settings import read_settings, settings_to_dict
+
+#: The verbs that take `--settings FILE`, and the class that the file is checked against.
+SETTINGS_OF_VERB = {"train": ("cham_keras.training.settings", "TrainSettings")}
+
+app = App(
+    name="cham",
+    help="Action recognition with convolutional hierarchical attention models.",
+    version=lambda: cham_keras.__version__,
+)
+app.command("cham_keras.cli.demo:demo")
+app.command("cham_keras.cli.prepare:app", name="prepare")
+app.command("cham_keras.cli.extract:extract")
+app.command("cham_keras.cli.verify:verify")
+app.command("cham_keras.cli.train:train")
+app.command("cham_keras.cli.evaluate:evaluate")
+app.command("cham_keras.cli.explain:explain")
+app.command("cham_keras.cli.export:export")
+app.command("cham_keras.cli.predict:predict")
+app.command("cham_keras.cli.tune:tune")
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    settings: Path | None = None,
+    debug: bool = False,
+) -> object:
+    """Run one verb.
+
+    Parameters
+    ----------
+    settings
+        TOML file with values for the verb's options; options on the command line win.
+    debug
+        Show the traceback of an error.
+    """
+    if settings is not None:
+        app.config = (_settings_file(settings, verb=tokens[0] if tokens else ""),)
+    try:
+        return app(tokens, print_error=True, exit_on_error=False)
+    except cyclopts.CycloptsError:
+        return 2  # cyclopts has printed its own sentence
+    except KeyboardInterrupt:
+        stderr.print("Interrupted.")
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return report(error)
+
+
+def report(error: Exception) -> int:
+    """Prints one sentence on an error and returns the exit code that goes with it."""
+    if isinstance(error, ValueError | OSError):
+        stderr.print(f"cham: {error}", style="red", markup=False, highlight=False)
+        return 2
+    name = type(error).__name__
+    stderr.print(f"cham: {name}: {error}", style="red", markup=False, highlight=False)
+    stderr.print("This is not an error of yours. `--debug` before the verb shows where.")
+    return 1
+
+
+def _settings_file(path: Path, verb: str) -> Dict:
+    if verb not in SETTINGS_OF_VERB:
+        known = ", ".join(SETTINGS_OF_VERB)
+        raise SystemExit(f"cham: --settings goes with: {known}. Received: {verb or 'no verb'}.")
+    module, name = SETTINGS_OF_VERB[verb]
+    checked = read_settings(getattr(importlib.import_module(module), name), path)
+    return Dict(settings_to_dict(checked), use_commands_as_keys=False, source=str(path))
+
+
+def main() -> None:
+    """The entry point of the console command."""
+    result = app.meta()
+    sys.exit(result if isinstance(result, int) else 0)
