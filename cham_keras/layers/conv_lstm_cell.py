@@ -1,0 +1,110 @@
+"""The convolutional LSTM cell without attention: the second layer of CHAM."""
+
+import keras
+from keras import ops
+
+from cham_keras.layers.argument_validation import odd_kernel_size
+from cham_keras.layers.equations import lstm_update
+from cham_keras.layers.spatial_cell import SpatialCell
+
+
+@keras.saving.register_keras_serializable("cham_keras")
+class ConvLSTMCell(SpatialCell):
+    """One step of a convolutional LSTM, Eq. 1 to 6 with the features as input.
+
+    The transitions from the input and from the hidden state are convolutions
+    with zero padding, so that the states keep the map's height and width.
+    There are no peepholes.
+
+    Args:
+        filters: channels of the states `h` and `c`.
+        kernel_size: odd int or pair; kernel from state to state.
+        input_kernel_size: the same from input to state; default: `kernel_size`.
+        activation: output non-linearity, φ of Eq. 6.
+        recurrent_activation: non-linearity of the gates, σ of Eq. 1 to 3.
+        candidate_activation: non-linearity of g. Eq. 4 prints the sigmoid;
+            `"tanh"` is what the works take that the paper builds on.
+        unit_forget_bias: whether the forget gate's bias starts at one.
+        dropout: share of the inputs that are set to zero in training.
+        recurrent_dropout: the same for the hidden state.
+        kernel_initializer: and `recurrent_`, `bias_`; likewise
+            `kernel_regularizer`, `kernel_constraint`.
+        seed: seed of the dropouts.
+
+    Call arguments:
+        inputs: `(batch, height, width, channels)`.
+        states: `[h, c]`, each `(batch, height, width, filters)`.
+        training: whether dropout is applied.
+        dropout_masks: masks of a whole sequence, from `get_dropout_masks`.
+
+    Returns:
+        `(h, [h, c])`.
+
+    Raises:
+        ValueError: an argument is out of range, or the cell stands in a bare
+            `keras.layers.RNN`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from cham_keras.layers import ConvLSTMCell, SpatialRNN
+    >>> clips = np.zeros((2, 5, 7, 7, 16), "float32")
+    >>> tuple(SpatialRNN(ConvLSTMCell(8), return_sequences=True)(clips).shape)
+    (2, 5, 7, 7, 8)
+    """
+
+    def __init__(self, filters, kernel_size=3, input_kernel_size=None, **kwargs):
+        super().__init__(filters, **kwargs)
+        self.filters = filters
+        self.kernel_size = odd_kernel_size(kernel_size, "kernel_size")
+        self.input_kernel_size = odd_kernel_size(
+            self.kernel_size if input_kernel_size is None else input_kernel_size,
+            "input_kernel_size",
+        )
+
+    def state_shape(self, step_shape):
+        """`(batch, height, width, filters)`."""
+        batch, height, width, _ = step_shape
+        return (batch, height, width, self.filters)
+
+    def build(self, input_shape):
+        """Creates the weights for inputs of shape `(batch, height, width, channels)`."""
+        self._add_lstm_weights(
+            kernel_shape=(*self.input_kernel_size, input_shape[-1]),
+            recurrent_kernel_shape=(*self.kernel_size, self.filters),
+        )
+        self.built = True
+
+    def call(self, inputs, states, training=False, dropout_masks=None):
+        h, c = states
+        inputs, h = self._drop(inputs, h, training, dropout_masks)
+        return self._update(inputs, h, c)
+
+    def _update(self, x, h, c):
+        """Eq. 1 to 6 from inputs x and the states of the step before."""
+        z = (
+            convolve(x, self.kernel)
+            + convolve(h, self.recurrent_kernel)
+            + ops.cast(self.bias, self.compute_dtype)
+        )
+        h, c = lstm_update(
+            z,
+            c,
+            activation=self.activation,
+            recurrent_activation=self.recurrent_activation,
+            candidate_activation=self.candidate_activation,
+        )
+        return h, [h, c]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "input_kernel_size": self.input_kernel_size,
+        }
+
+
+def convolve(inputs, kernel):
+    """The ∗ of the paper: convolution with zero padding, channels last, stride 1."""
+    return ops.conv(inputs, kernel, strides=1, padding="same", data_format="channels_last")

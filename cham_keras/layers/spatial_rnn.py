@@ -1,0 +1,202 @@
+"""The recurrent layer that drives one cell over the frames of a clip."""
+
+import keras
+from keras import ops
+
+from cham_keras.layers.recurrence import scan_over_time
+from cham_keras.layers.spatial_cell import SpatialCell
+
+
+@keras.saving.register_keras_serializable("cham_keras")
+class SpatialRNN(keras.layers.RNN):
+    """`keras.layers.RNN` for cells that take maps of features.
+
+    Args:
+        cell: a `ConvAttentionLSTMCell`, `ConvLSTMCell` or `SoftAttentionLSTMCell`.
+        return_sequences: whether the outputs of all steps are returned or the last.
+        return_state: whether the states after the last step are returned too.
+        return_attention: whether the attention maps of all steps are returned too.
+        go_backwards: whether the clip is run from its end; outputs and maps
+            then stand in that order.
+        zero_output_for_mask: whether the output of a masked step is zeros; the
+            output of the step before stands there otherwise.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        sequences: `(batch, time, height, width, channels)`.
+        initial_state: `[h, c]`; zeros by default.
+        mask: bool, `(batch, time)`; a step that is False leaves the states as
+            they are.
+        lengths: int `(batch,)`, the number of valid steps of each clip, in
+            place of a mask.
+        training: whether dropout is applied, with one mask a sequence.
+
+    Returns:
+        the outputs, `(batch, time, ...)` or `(batch, ...)`, where `...` is
+        `height, width, filters` for convolutional cells and `units` for the
+        fully connected one. With `return_state` or `return_attention` a tuple:
+        outputs, then `h` and `c`, then the maps `(batch, time, height, width)`.
+
+    Raises:
+        ValueError: the cell is none of this package's, or has no attention to
+            return; or both a mask and lengths are given.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from cham_keras.layers import ConvAttentionLSTMCell, SpatialRNN
+    >>> layer = SpatialRNN(ConvAttentionLSTMCell(4), return_state=True)
+    >>> output, h, c = layer(np.zeros((1, 3, 7, 7, 2), "float32"))
+    >>> tuple(output.shape), tuple(c.shape)
+    ((1, 7, 7, 4), (1, 7, 7, 4))
+    """
+
+    def __init__(
+        self,
+        cell,
+        return_sequences=False,
+        return_state=False,
+        return_attention=False,
+        go_backwards=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
+        if not isinstance(cell, SpatialCell):
+            raise ValueError(
+                "`cell` must be a cell of cham_keras.layers; keras.layers.RNN drives others. "
+                f"Received: cell={cell!r}"
+            )
+        for name in ("stateful", "unroll"):
+            if kwargs.pop(name, False):
+                raise ValueError(
+                    f"`{name}` is not supported. Pass states on with `return_state` and "
+                    f"`initial_state`. Received: {name}=True"
+                )
+        if return_attention and not cell.has_attention:
+            raise ValueError(
+                "`return_attention` needs a cell with attention. "
+                f"Received: cell={type(cell).__name__}"
+            )
+        cell._driven_by_spatial_rnn = True
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            zero_output_for_mask=zero_output_for_mask,
+            **kwargs,
+        )
+        self.return_attention = return_attention
+        self.input_spec = keras.layers.InputSpec(ndim=5)
+
+    def build(self, sequences_shape, initial_state_shape=None, lengths_shape=None):
+        """Builds the cell for one step of the sequences."""
+        if not self.cell.built:
+            self.cell.build(_step_shape(sequences_shape))
+        self.built = True
+
+    def call(self, sequences, initial_state=None, mask=None, lengths=None, training=False):
+        mask = mask_of_steps(sequences, mask, lengths)
+        step_shape = _step_shape(ops.shape(sequences))
+        if initial_state is None:
+            initial_state = self.cell.zero_states(step_shape)
+        initial_state = [ops.cast(state, self.compute_dtype) for state in initial_state]
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        hidden, states = self._recur(sequences, initial_state, mask, training)
+
+        outputs = [hidden if self.return_sequences else states[0]]
+        if self.zero_output_for_mask and mask is not None and self.return_sequences:
+            outputs = [hidden * _broadcast_to_rank(ops.cast(mask, hidden.dtype), hidden)]
+        if self.return_state:
+            outputs += states
+        if self.return_attention:
+            outputs.append(self._attention_of_clip(sequences, hidden, initial_state[0]))
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _recur(self, sequences, initial_state, mask, training):
+        """Runs the cell over all steps.
+
+        Returns:
+            the hidden state at every step, `(batch, time, ...)`, and the last `[h, c]`.
+        """
+        dropout_masks = None
+        if training:
+            dropout_masks = self.cell.get_dropout_masks(_step_shape(ops.shape(sequences)))
+
+        def step(inputs, states):
+            features, valid = inputs if mask is not None else (inputs, None)
+            _, new = self.cell(features, states, training=training, dropout_masks=dropout_masks)
+            if valid is None:
+                return new
+            return [
+                ops.where(_broadcast_to_rank(valid, old), n, old)
+                for n, old in zip(new, states, strict=True)
+            ]
+
+        inputs = _swap_batch_and_time(sequences)
+        if mask is not None:
+            inputs = (inputs, _swap_batch_and_time(ops.cast(mask, "bool")))
+        hidden, states = scan_over_time(step, initial_state, inputs)
+        return _swap_batch_and_time(hidden), states
+
+    def _attention_of_clip(self, sequences, hidden, h_initial):
+        """Eq. 8 for all steps at once: given every h, the maps need no recurrence."""
+        h_previous = ops.concatenate([ops.expand_dims(h_initial, 1), hidden[:, :-1]], axis=1)
+        batch, time, height, width, _ = ops.shape(sequences)
+        # (batch, time, ...) -> (batch * time, ...)
+        maps = self.cell.attention(
+            ops.reshape(sequences, (-1, *ops.shape(sequences)[2:])),
+            ops.reshape(h_previous, (-1, *ops.shape(h_previous)[2:])),
+        )
+        return ops.reshape(maps, (batch, time, height, width))
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None, lengths_shape=None):
+        """Shapes of what `call` returns."""
+        batch, time, height, width, _ = sequences_shape
+        state_shape = self.cell.state_shape(_step_shape(sequences_shape))
+        shapes = [(batch, time, *state_shape[1:]) if self.return_sequences else state_shape]
+        if self.return_state:
+            shapes += [state_shape, state_shape]
+        if self.return_attention:
+            shapes.append((batch, time, height, width))
+        return shapes[0] if len(shapes) == 1 else tuple(shapes)
+
+    def compute_mask(self, sequences, mask=None):
+        """The mask goes on with the outputs of all steps, and with nothing else."""
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
+        masks = [mask if self.return_sequences else None]
+        masks += [None] * (2 * self.return_state + self.return_attention)
+        return masks[0] if len(masks) == 1 else masks
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        config.pop("stateful")
+        config.pop("unroll")
+        return {**config, "return_attention": self.return_attention}
+
+
+def mask_of_steps(sequences, mask, lengths):
+    """The mask that is given, or the one that follows from lengths: bool `(batch, time)` or None."""
+    if lengths is None:
+        return mask
+    if mask is not None:
+        raise ValueError("Only one of `mask` and `lengths` can be given. Received both.")
+    steps = ops.arange(ops.shape(sequences)[1], dtype="int32")
+    return ops.expand_dims(steps, 0) < ops.expand_dims(ops.cast(lengths, "int32"), 1)
+
+
+def _step_shape(sequences_shape):
+    """Shape of one step: that of the sequences without time."""
+    return (sequences_shape[0], *sequences_shape[2:])
+
+
+def _swap_batch_and_time(x):
+    return ops.transpose(x, (1, 0, *range(2, len(x.shape))))
+
+
+def _broadcast_to_rank(mask, x):
+    """`(batch,)` or `(batch, time)` with ones behind, up to the rank of x."""
+    return ops.reshape(mask, (*ops.shape(mask), *([1] * (len(x.shape) - len(mask.shape)))))

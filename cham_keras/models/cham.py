@@ -1,0 +1,96 @@
+"""CHAM: attention on every frame below, a second layer that skips above."""
+
+import keras
+
+from cham_keras.layers import ConvAttentionLSTMCell, ConvLSTMCell, HierarchicalSkipRNN
+from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME
+from cham_keras.models.classification_head import convolutional_head
+from cham_keras.models.clip_inputs import clip_inputs
+
+
+def cham(
+    input_shape,
+    num_classes,
+    *,
+    filters=512,
+    kernel_size=3,
+    input_kernel_size=None,
+    attention_filters=None,
+    attention_kernel_size=1,
+    attention_scale=1.0,
+    candidate_activation="sigmoid",
+    unit_forget_bias=False,
+    skip=2,
+    emit="all",
+    pooling="average",
+    head_units=512,
+    dropout=0.5,
+    recurrent_dropout=0.0,
+    lengths=False,
+    seed=None,
+    name="cham",
+):
+    """Builds the convolutional hierarchical attention model (paper, Sec. 2, Fig. 2).
+
+    Args:
+        input_shape: `(time or None, height, width, channels)` of the features.
+        num_classes: number of classes.
+        filters: channels of both layers' states.
+        kernel_size: kernel from state to state in both layers.
+        input_kernel_size: kernel from input to state in both layers; default: `kernel_size`.
+        attention_filters, attention_kernel_size, attention_scale: see
+            `cham_keras.layers.ConvAttentionLSTMCell`.
+        candidate_activation: of both layers; `"sigmoid"` as Eq. 4 prints, or `"tanh"`.
+        unit_forget_bias: whether the forget gates' biases start at one.
+        skip: the second layer updates every `skip` steps.
+        emit: `"all"` for probabilities at every step, `"updates"` at the second
+            layer's updates only.
+        pooling: `"average"` over the positions before the dense layer, or `"flatten"`.
+        head_units: size of the dense layer.
+        dropout: on the dense layer's outputs.
+        recurrent_dropout: on the hidden states of both layers.
+        lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
+            number of valid frames of each clip.
+        seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
+        name: name of the model.
+
+    Returns:
+        a functional `keras.Model` from features `(batch, time, height, width,
+        channels)`, or from `{"features", "lengths"}`, to probabilities
+        `(batch, time, num_classes)`. `with_attention` gives the maps beside them.
+
+    Example:
+
+    >>> from cham_keras import models
+    >>> model = models.cham((30, 7, 7, 64), num_classes=6, filters=16)
+    >>> model.output_shape
+    (None, 30, 6)
+    """
+    inputs, features, num_frames = clip_inputs(input_shape, lengths)
+    shared = {
+        "kernel_size": kernel_size,
+        "input_kernel_size": input_kernel_size,
+        "candidate_activation": candidate_activation,
+        "unit_forget_bias": unit_forget_bias,
+        "recurrent_dropout": recurrent_dropout,
+        "seed": seed,
+    }
+    attention_cell = ConvAttentionLSTMCell(
+        filters,
+        attention_filters=attention_filters,
+        attention_kernel_size=attention_kernel_size,
+        attention_scale=attention_scale,
+        **shared,
+    )
+    outputs, _ = HierarchicalSkipRNN(
+        [attention_cell, ConvLSTMCell(filters, **shared)],
+        skip=skip,
+        emit=emit,
+        return_sequences=True,
+        return_attention=True,
+        name=RECURRENT_LAYER_NAME,
+    )(features, lengths=num_frames)
+    probabilities = convolutional_head(
+        outputs, num_classes, units=head_units, pooling=pooling, dropout=dropout, seed=seed
+    )
+    return keras.Model(inputs, probabilities, name=name)
