@@ -48,8 +48,11 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     Yields:
         the items.
     """
-    if total is None and hasattr(items, "__len__"):
-        total = len(items)
+    if total is None:
+        try:
+            total = len(items)  # type: ignore[arg-type]
+        except TypeError:  # an iterator, or a data set of unknown length
+            total = None
     with progress_bar() as bar:
         task = bar.add_task(description, total=total, note="")
         for item in items:

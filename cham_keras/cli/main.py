@@ -24,7 +24,7 @@ from cham_keras.progress import stderr
 from cham_keras.settings import read_settings, settings_to_dict
 
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
-SETTINGS_OF_VERB = {"train": ("cham_keras.training.settings", "TrainSettings")}
+SETTINGS_OF_VERB = {"train": ("cham_keras.runs.settings", "RunSettings")}
 
 app = App(
     name="cham",

@@ -17,7 +17,8 @@ def odd_kernel_size(value, name):
     whole = all(isinstance(size, int) and not isinstance(size, bool) for size in pair)
     if len(pair) != 2 or not whole or any(size < 1 or size % 2 == 0 for size in pair):
         raise ValueError(
-            f"`{name}` must be an odd positive integer or a pair of them. Received: {name}={value!r}"
+            f"`{name}` must be an odd positive integer or a pair of them. "
+            f"Received: {name}={value!r}"
         )
     return pair
 

@@ -179,7 +179,7 @@ class SpatialRNN(keras.layers.RNN):
 
 
 def mask_of_steps(sequences, mask, lengths):
-    """The mask that is given, or the one that follows from lengths: bool `(batch, time)` or None."""
+    """The mask that is given or follows from lengths: bool `(batch, time)` or None."""
     if lengths is None:
         return mask
     if mask is not None:

@@ -38,8 +38,9 @@ def cham(
         filters: channels of both layers' states.
         kernel_size: kernel from state to state in both layers.
         input_kernel_size: kernel from input to state in both layers; default: `kernel_size`.
-        attention_filters, attention_kernel_size, attention_scale: see
-            `cham_keras.layers.ConvAttentionLSTMCell`.
+        attention_filters: channels inside the attention; default: `filters`.
+        attention_kernel_size: kernel of the attention's two projections.
+        attention_scale: what an attention map sums to.
         candidate_activation: of both layers; `"sigmoid"` as Eq. 4 prints, or `"tanh"`.
         unit_forget_bias: whether the forget gates' biases start at one.
         skip: the second layer updates every `skip` steps.

@@ -35,9 +35,14 @@ def conv_attention(
     Args:
         input_shape: `(time or None, height, width, channels)` of the features.
         num_classes: number of classes.
-        filters, kernel_size, input_kernel_size, attention_filters,
-            attention_kernel_size, attention_scale, candidate_activation,
-            unit_forget_bias: see `cham_keras.layers.ConvAttentionLSTMCell`.
+        filters: channels of the states.
+        kernel_size: kernel from state to state.
+        input_kernel_size: kernel from input to state; default: `kernel_size`.
+        attention_filters: channels inside the attention; default: `filters`.
+        attention_kernel_size: kernel of the attention's two projections.
+        attention_scale: what an attention map sums to.
+        candidate_activation: `"sigmoid"` as Eq. 4 prints, or `"tanh"`.
+        unit_forget_bias: whether the forget gate's bias starts at one.
         initial_state: `"zeros"`, or `"mean_conv"`: from the mean of the clip's features.
         pooling: `"average"` over the positions before the dense layer, or `"flatten"`.
         head_units: size of the dense layer.

@@ -30,8 +30,10 @@ def fc_attention(
     Args:
         input_shape: `(time or None, height, width, channels)` of the features.
         num_classes: number of classes.
-        units, attention_units, candidate_activation, unit_forget_bias: see
-            `cham_keras.layers.SoftAttentionLSTMCell`.
+        units: size of the states.
+        attention_units: units inside the attention; default: `units`.
+        candidate_activation: non-linearity of the candidate.
+        unit_forget_bias: whether the forget gate's bias starts at one.
         initial_state: `"mean"`: h and c by a dense tanh layer each from the mean
             feature; or `"zeros"`.
         head_units: size of the dense layer.

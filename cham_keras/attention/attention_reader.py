@@ -1,0 +1,135 @@
+"""From a run and a video to its attention: the model sees what evaluation shows it.
+
+Comes in: a `Run` and video files. Goes out: `ClipAttention`. `explain` and the
+demo call it. Frames are decoded, chosen, resized and stored as `cham extract`
+and `cham evaluate` do, so the scores in a picture are those of the tables.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from cham_keras import models
+from cham_keras.attention.clip_attention import ClipAttention
+from cham_keras.data import frame_sampling, load_backbone_from_spec, probe_video, read_frames
+from cham_keras.runs import Run
+
+
+class AttentionReader:
+    """A run's model and backbone, loaded once for any number of videos.
+
+    Args:
+        run: a finished run of a model with attention.
+        weights: where the backbone's weights file lies now, if it was moved.
+
+    Raises:
+        FileNotFoundError: the model or the backbone's weights are gone.
+        ValueError: the model has no attention, or the weights are other ones.
+    """
+
+    def __init__(self, run: Run, weights: Path | None = None) -> None:
+        """Loads both."""
+        self.run = run
+        self.model = models.with_attention(run.load_model())
+        self.backbone = load_backbone_from_spec(run.manifest.backbone, weights)
+
+    def read(
+        self,
+        video: Path | str,
+        num_frames: int | None = None,
+        *,
+        label: int | None = None,
+        name: str | None = None,
+    ) -> ClipAttention:
+        """Shows a video to the model.
+
+        Args:
+            video: a video file.
+            num_frames: number of evenly spaced frames T; the run's own by default. A
+                shorter clip repeats its last frame, or ends early, as the run's
+                `data.short_clips` says.
+            label: index of the clip's class, if it is known.
+            name: what the clip is called; the file's name by default.
+
+        Returns:
+            the attention, with one step a frame.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file cannot be read to its end, or `num_frames` is below 1.
+        """
+        num_frames = self.run.num_frames if num_frames is None else num_frames
+        if num_frames < 1:
+            raise ValueError(f"`num_frames` must be at least 1. Received: {num_frames}.")
+        frames, indices = self._chosen_frames(Path(video), num_frames)
+        maps, probabilities = self.attention_of_features(self._features(frames))
+        return ClipAttention(
+            frames=frames,
+            maps=maps,
+            probabilities=probabilities,
+            frame_numbers=indices * self.run.manifest.frame_stride,
+            frame_rate_hz=probe_video(video).frame_rate_hz,
+            classes=self.run.manifest.classes,
+            name=Path(video).name if name is None else name,
+            label=label,
+        )
+
+    def attention_of_features(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Attention maps and probabilities for the features of one clip.
+
+        Args:
+            features: `(time, height, width, channels)` float32.
+
+        Returns:
+            the maps `(time, height, width)`, each of sum 1, and the probabilities
+            `(time, classes)`.
+        """
+        inputs = {"features": features[None], "lengths": np.array([len(features)], "int32")}
+        outputs = self.model.predict_on_batch(inputs)
+        maps = keras.ops.convert_to_numpy(outputs["attention"])[0]
+        probabilities = keras.ops.convert_to_numpy(outputs["probabilities"])[0]
+        return maps / maps.sum(axis=(1, 2), keepdims=True), probabilities
+
+    def _chosen_frames(self, video: Path, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames `(time, height, width, 3)` and their places among those that shards hold."""
+        sampling = (self.run.manifest.frame_stride, self.run.manifest.max_frames)
+        # Decoding twice holds T frames in memory and not the whole video; what the file
+        # states of its length is not always true.
+        num_readable = sum(1 for _ in read_frames(video, *sampling))
+        indices = frame_sampling.uniform(num_readable, num_frames)
+        if self.run.settings.data.short_clips == "repeat":
+            indices = frame_sampling.repeat_last(indices, num_frames)
+        indices = indices.numpy()
+        wanted = set(indices.tolist())
+        chosen = {
+            number: frame
+            for number, frame in enumerate(read_frames(video, *sampling))
+            if number in wanted
+        }
+        return np.stack([chosen[index] for index in indices.tolist()]), indices
+
+    def _features(self, frames: np.ndarray) -> np.ndarray:
+        """Features as they come out of shards: float32, by way of the stored dtype."""
+        # One frame at a time: large frames as float32 would fill the memory.
+        resized = np.concatenate([self.backbone.resize(frame[None]) for frame in frames])
+        features = self.backbone.features_of_resized(resized)
+        return features.astype(self.run.manifest.feature_dtype).astype("float32")
+
+
+def attention_of_video(run: Run, video: Path | str, num_frames: int | None = None) -> ClipAttention:
+    """Shows one video to a run's model; `AttentionReader` loads once for several.
+
+    Args:
+        run: a finished run of a model with attention.
+        video: a video file.
+        num_frames: number of evenly spaced frames; the run's own by default.
+
+    Returns:
+        the frames that the model saw, its maps and its probabilities.
+
+    Raises:
+        FileNotFoundError: the video, the model or the backbone's weights are gone.
+        ValueError: the video cannot be read to its end, or the model has no attention.
+    """
+    return AttentionReader(run).read(video, num_frames)

@@ -1,0 +1,127 @@
+"""Attention as a picture: frames of a clip in a row, where each model looks below them.
+
+Comes in: `ClipAttention`, of one model or of several for the same clip. Goes out: a
+PNG in the manner of the paper's Fig. 3, with the scale that Fig. 3 leaves out.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import cm
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from cham_keras.attention.clip_attention import ClipAttention
+from cham_keras.attention.overlay import COLOUR_MAP, overlay, scale_top_of
+from cham_keras.attention.wording import (
+    class_of_clip,
+    class_of_step,
+    prediction_of_clip,
+    scale_label,
+    shortened,
+)
+from cham_keras.files import replacing_file
+
+DEFAULT_COLUMNS = 8
+
+# Inches. A column must hold the name of a class; an upright frame must not fill the page.
+_COLUMN_WIDTH = 1.5
+_LARGEST_FRAME_HEIGHT = 2.1
+_CAPTION_HEIGHT = 0.55
+_DPI = 120
+
+
+def write_attention_picture(
+    clip_attention: ClipAttention, path: Path | str, num_columns: int = DEFAULT_COLUMNS
+) -> None:
+    """Draws evenly chosen frames, the attention below each, and what the model thinks.
+
+    Args:
+        clip_attention: one model on one clip.
+        path: the PNG to write.
+        num_columns: number of frames to show; all steps, if there are fewer.
+
+    Raises:
+        ValueError: `path` does not end in .png, or `num_columns` is below 1.
+    """
+    _draw({"": clip_attention}, Path(path), num_columns)
+
+
+def write_comparison_picture(
+    clip_attentions: Mapping[str, ClipAttention],
+    path: Path | str,
+    num_columns: int = DEFAULT_COLUMNS,
+) -> None:
+    """Draws where several models look in the same clip, a row a model, on one scale.
+
+    Args:
+        clip_attentions: what each model did, by the name that its row shall have. A
+            model that saw other frames of the clip is shown at the nearest it saw.
+        path: the PNG to write.
+        num_columns: number of frames to show; all steps, if there are fewer.
+
+    Raises:
+        ValueError: there is no model, the clips differ, `path` does not end in .png,
+            or `num_columns` is below 1.
+    """
+    if not clip_attentions:
+        raise ValueError("`clip_attentions` must hold at least one model. Received: none.")
+    first_name, *other_names = clip_attentions
+    for name in other_names:
+        ours, theirs = clip_attentions[first_name], clip_attentions[name]
+        for what in ("name", "label", "classes"):
+            if getattr(ours, what) != getattr(theirs, what):
+                raise ValueError(
+                    f"All models must have seen the same clip. Received: {what} "
+                    f"{getattr(ours, what)!r} of {first_name} and "
+                    f"{getattr(theirs, what)!r} of {name}."
+                )
+    _draw(clip_attentions, Path(path), num_columns)
+
+
+def evenly_chosen(num_steps: int, num_columns: int) -> np.ndarray:
+    """The middle of each of `num_columns` equal parts of the steps, or all steps.
+
+    Example:
+    >>> evenly_chosen(16, 4).tolist()
+    [2, 6, 10, 14]
+    """
+    if num_columns < 1:
+        raise ValueError(f"`num_columns` must be at least 1. Received: {num_columns}.")
+    parts = min(num_steps, num_columns)
+    return (2 * np.arange(parts) + 1) * num_steps // (2 * parts)
+
+
+def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int) -> None:
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"`path` of a picture must end in .png. Received: {path}.")
+    first = next(iter(rows.values()))
+    shown = evenly_chosen(len(first.frames), num_columns)
+    top = max(scale_top_of(row.relative_maps) for row in rows.values())
+    figure = _figure_for(first, num_rows=1 + len(rows), num_columns=len(shown))
+    grid = figure.subplots(1 + len(rows), len(shown), squeeze=False)
+    for axes, step in zip(grid[0], shown, strict=True):
+        _show(axes, first.frames[step], caption=_when(first, step))
+    for row_of_axes, (name, row) in zip(grid[1:], rows.items(), strict=True):
+        for axes, step in zip(row_of_axes, _nearest_steps(row, first, shown), strict=True):
+            picture = overlay(row.frames[step], row.relative_maps[step], top)
+            caption = class_of_step(row, step, line_length=20)
+            if row.frame_numbers[step] not in first.frame_numbers[shown]:
+                caption = f"{_when(row, step)}\n{caption}"
+            _show(axes, picture, caption)
+        if name:
+            label = f"{shortened(name, 22)}\n{prediction_of_clip(row, line_length=22)}"
+            row_of_axes[0].set_ylabel(
+                label, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
+            )
+    title = f"{first.name}\n{class_of_clip(first)}"
+    if "" in rows:
+        title += prediction_of_clip(first)
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    _add_scale(figure, grid[1:].ravel().tolist(), top, first.maps.shape[1:3])
+    FigureCanvasAgg(figure)
+    with replacing_file(path) as temporary:
+        figure.savefig(temporary, dpi=_DPI)

@@ -1,0 +1,25 @@
+"""What a backbone is, in words that can be stored.
+
+`backbones.load_backbone` makes a `BackboneSpec`; it lies in the shards' manifest
+and goes with a run, so that prediction computes the features that training saw.
+"""
+
+from cham_keras.settings import settings
+
+
+@settings
+class BackboneSpec:
+    """Everything that decides which features a frame gets."""
+
+    name: str
+    """Name that `load_backbone` knows."""
+    weights: str
+    """`imagenet`, `none`, or the path of a weights file."""
+    weights_sha256: str | None
+    """Checksum of the weights file; nothing for `imagenet` and `none`."""
+    image_size: int
+    """Height and width, in pixels, that frames are resized to."""
+    feature_shape: tuple[int, int, int]
+    """Height, width and channels of the features of one frame."""
+    preprocessing: str
+    """What happens to a frame before the network."""

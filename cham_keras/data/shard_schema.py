@@ -1,0 +1,30 @@
+"""The names that shards and their manifest are made of, shared by writer and reader.
+
+`docs/map.md` says what each one means.
+"""
+
+#: The version of the form of shards and manifest that this code writes and reads.
+SCHEMA_VERSION = 1
+
+MANIFEST_FILE = "manifest.json"
+
+# Keys of a record, a tf.train.Example.
+CLIP_ID = "clip/id"
+CLIP_LABEL = "clip/label"
+CLIP_GROUP = "clip/group"
+CLIP_NUM_FRAMES = "clip/num_frames"
+CLIP_FRAME_RATE_HZ = "clip/frame_rate_hz"
+FRAMES_FEATURES = "frames/features"
+
+#: How a feature's numbers can be stored: bytes of one number, by dtype.
+BYTES_OF_DTYPE = {"float16": 2, "float32": 4}
+
+
+def shard_file_name(split: str, index: int, num_shards: int) -> str:
+    """Name of a shard's file.
+
+    Example:
+    >>> shard_file_name("train", 0, 4)
+    'train-00000-of-00004.tfrecord'
+    """
+    return f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"

@@ -1,0 +1,136 @@
+"""Splits: which clips train, which validate, which test.
+
+`prepare` calls `assign_splits` for data sets that come without a split. Clips
+of one group (cut from one source video, say) look alike, so a group is never
+cut: a model that has seen one half would be tested on what it knows.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cham_keras.data.clip_list import SPLITS
+
+# A class that is missing in a split outweighs any deviation from the fractions.
+_PENALTY_OF_A_MISSING_CLASS = 1e6
+
+
+def assign_splits(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    test_fraction: float = 0.25,
+    validation_fraction: float = 0.15,
+    seed: int = 0,
+) -> list[str]:
+    """Splits clips by whole groups, each class as near to the fractions as it goes.
+
+    Groups are shuffled, then placed from the largest to the smallest where
+    their classes lack most, then moved one at a time as long as that helps.
+
+    Args:
+        labels: the class of each clip.
+        groups: the group of each clip.
+        test_fraction: fraction of all clips to test on, in [0, 1).
+        validation_fraction: fraction of all clips to validate on, in [0, 1).
+        seed: the same seed gives the same split.
+
+    Returns:
+        the split of each clip: "train", "validation" or "test".
+
+    Raises:
+        ValueError: a fraction is out of range, the two leave nothing to train
+            on, there are no clips, or a class would be missing in a split.
+
+    Example:
+    >>> labels = ["run", "run", "run", "hop", "hop", "hop"]
+    >>> groups = ["a", "a", "b", "c", "d", "d"]
+    >>> splits = assign_splits(labels, groups, test_fraction=0.4, validation_fraction=0)
+    >>> splits.count("test"), splits[0] == splits[1]
+    (2, True)
+    """
+    fractions = _checked_fractions(test_fraction, validation_fraction)
+    if not labels or len(labels) != len(groups):
+        raise ValueError(
+            "There must be at least one clip, and one group for each. "
+            f"Received: {len(labels)} labels and {len(groups)} groups."
+        )
+    classes = sorted(set(labels))
+    # dict.fromkeys keeps the order of the clips; a set's order changes from run to run.
+    names = list(dict.fromkeys(groups))
+    # (group, class): number of clips
+    counts = np.zeros((len(names), len(classes)))
+    row_of_group = {name: row for row, name in enumerate(names)}
+    column_of_class = {name: column for column, name in enumerate(classes)}
+    for label, group in zip(labels, groups, strict=True):
+        counts[row_of_group[group], column_of_class[label]] += 1
+
+    sides = [split for split in SPLITS if fractions[split] > 0]
+    wanted = np.array([fractions[split] for split in sides])
+    side_of_group = _place_groups(counts, wanted, np.random.default_rng(seed))
+    _check_every_class_everywhere(counts, side_of_group, sides, classes)
+    return [sides[side_of_group[row_of_group[group]]] for group in groups]
+
+
+def _checked_fractions(test_fraction: float, validation_fraction: float) -> dict[str, float]:
+    for name, value in (
+        ("test_fraction", test_fraction),
+        ("validation_fraction", validation_fraction),
+    ):
+        if not 0 <= value < 1:
+            raise ValueError(f"`{name}` must be at least 0 and below 1. Received: {value}.")
+    train_fraction = 1 - test_fraction - validation_fraction
+    if train_fraction < 1e-9:
+        raise ValueError(
+            "`test_fraction` and `validation_fraction` must add up to less than 1, so that clips "
+            f"are left to train on. Received: {test_fraction} and {validation_fraction}."
+        )
+    return {"train": train_fraction, "validation": validation_fraction, "test": test_fraction}
+
+
+def _place_groups(counts: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Chooses a side for each group; returns (group,) indices into `wanted`."""
+    totals = counts.sum(axis=0)
+    shares = counts / totals  # (group, class): what part of the class lies in the group
+    placed = np.zeros((len(wanted), counts.shape[1]))  # (side, class): part of the class there
+    sides = np.full(len(counts), -1)
+    shuffled = rng.permutation(len(counts))
+    order = shuffled[np.argsort(-counts.sum(axis=1)[shuffled], kind="stable")]
+
+    def best_side(share: np.ndarray, penalty: float) -> int:
+        """The side that the group makes least worse: squared distance to the fractions."""
+        columns = share > 0
+        before = placed[:, columns]
+        after = before + share[columns]
+        change = (after - wanted[:, None]) ** 2 - (before - wanted[:, None]) ** 2
+        # Sums of shares carry rounding, so "none there" is "less than half of a clip".
+        none_there = before < 0.5 / totals[columns]
+        return int(np.argmin((change - penalty * none_there).sum(axis=1)))
+
+    for row in order:
+        # Without the penalty here: the largest groups would else fill the small sides.
+        sides[row] = best_side(shares[row], penalty=0.0)
+        placed[sides[row]] += shares[row]
+    for _ in range(20):  # each pass lowers the cost; a few passes reach the end
+        before = sides.copy()
+        for row in order[::-1]:  # small groups first: they disturb least
+            placed[sides[row]] -= shares[row]
+            sides[row] = best_side(shares[row], penalty=_PENALTY_OF_A_MISSING_CLASS)
+            placed[sides[row]] += shares[row]
+        if np.array_equal(before, sides):
+            break
+    return sides
+
+
+def _check_every_class_everywhere(
+    counts: np.ndarray, side_of_group: np.ndarray, sides: list[str], classes: list[str]
+) -> None:
+    for side, split in enumerate(sides):
+        missing = counts[side_of_group == side].sum(axis=0) == 0
+        for column in np.flatnonzero(missing):
+            num_groups = int((counts[:, column] > 0).sum())
+            raise ValueError(
+                f"Every class must stand in every split. The class {classes[column]!r} would be "
+                f"missing in {split}: its clips form {num_groups} group(s), for {len(sides)} "
+                f"splits ({', '.join(sides)}). Add clips from other "
+                "sources, try another seed, or set a fraction to 0."
+            )

@@ -1,0 +1,76 @@
+"""Pictures of an evaluation and of a training history."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from cham_keras.files import replacing_file
+
+
+def plot_confusion(confusion: np.ndarray, classes: tuple[str, ...], title: str, path: Path) -> None:
+    """Draws a confusion matrix with the counts in its cells.
+
+    Args:
+        confusion: counts `(classes, classes)`; rows are labels.
+        classes: names of the classes.
+        title: what stands above.
+        path: the PNG to write.
+    """
+    size = 2.6 + 0.45 * len(classes)
+    figure = Figure(figsize=(size + 1.2, size), layout="constrained")
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=1)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("class of the clip")
+    axes.set_title(title, fontsize=10)
+    if len(classes) <= 20:
+        for (row, column), count in np.ndenumerate(confusion):
+            colour = "black" if shares[row, column] > 0.6 else "white"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    figure.colorbar(image, label="share of the class's clips")
+    _save(figure, path)
+
+
+def plot_histories(histories: Mapping[str, Path], path: Path) -> None:
+    """Draws the loss and the accuracy over the epochs of one run or several.
+
+    Args:
+        histories: the `history.csv` of each run, by the run's name.
+        path: the PNG to write.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    for index, (name, history_file) in enumerate(histories.items()):
+        columns = _read_columns(history_file)
+        epochs = np.arange(1, len(columns["loss"]) + 1)
+        colour = f"C{index}"
+        for axes, figure_name in ((loss_axes, "loss"), (accuracy_axes, "clip_accuracy")):
+            axes.plot(epochs, columns[figure_name], ":", color=colour, label=f"{name}, training")
+            if f"val_{figure_name}" in columns:
+                values = columns[f"val_{figure_name}"]
+                axes.plot(epochs, values, color=colour, label=f"{name}, validation")
+    loss_axes.set(xlabel="epoch", ylabel="loss of a clip (nats)", title="Loss")
+    accuracy_axes.set(
+        xlabel="epoch", ylabel="share of clips", ylim=(0, 1.02), title="Clip accuracy"
+    )
+    accuracy_axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _save(figure, path)
+
+
+def _read_columns(path: Path) -> dict[str, np.ndarray]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with replacing_file(path) as temporary:
+        figure.savefig(temporary, dpi=130)

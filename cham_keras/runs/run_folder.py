@@ -1,0 +1,138 @@
+"""A run folder: what a training run leaves behind, and how to read it.
+
+Written by `training.train`; read by evaluation, explanation, export, prediction
+and tuning. What lies in it is listed in `docs/map.md`.
+"""
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from cham_keras.data import Manifest, read_manifest
+from cham_keras.files import read_json
+from cham_keras.runs.settings import RunSettings
+from cham_keras.settings import read_settings
+
+SETTINGS_FILE = "settings.toml"
+MANIFEST_FILE = "manifest.json"
+VERSIONS_FILE = "versions.json"
+MODEL_FILE = "model.keras"
+HISTORY_FILE = "history.csv"
+METRICS_FILE = "metrics.json"
+TENSORBOARD_FOLDER = "tensorboard"
+EVALUATION_FOLDER = "evaluation"
+
+_PACKAGES = ("cham-keras", "keras", "tensorflow", "numpy", "av", "keras-tuner")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where it lies.
+        settings: the resolved settings.
+        manifest: the manifest of the shards that it was trained on.
+    """
+
+    folder: Path
+    settings: RunSettings
+    manifest: Manifest
+
+    @property
+    def num_frames(self) -> int:
+        """Frames a clip; resolved settings always say it."""
+        if self.settings.data.num_frames is None:
+            raise ValueError(
+                f"`data.num_frames` must stand in {self.folder / SETTINGS_FILE}. Received: nothing."
+            )
+        return self.settings.data.num_frames
+
+    def load_model(self) -> keras.Model:
+        """Loads the trained model."""
+        import cham_keras  # noqa: F401  registers the layers
+
+        path = self.folder / MODEL_FILE
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"The run {self.folder} holds no {MODEL_FILE}: it has not finished. Train it again."
+            )
+        return keras.saving.load_model(path)
+
+    def metrics(self) -> dict[str, Any]:
+        """What training ended with."""
+        return read_json(self.folder / METRICS_FILE)
+
+
+def open_run(folder: Path) -> Run:
+    """Opens a run folder.
+
+    Args:
+        folder: a folder that `cham train` has written.
+
+    Raises:
+        FileNotFoundError: the folder is no run folder.
+    """
+    folder = Path(folder)
+    if not (folder / SETTINGS_FILE).is_file():
+        raise FileNotFoundError(
+            f"{folder} is no run folder: it holds no {SETTINGS_FILE}. `cham train` writes one."
+        )
+    return Run(
+        folder=folder,
+        settings=read_settings(RunSettings, folder / SETTINGS_FILE),
+        manifest=read_manifest(folder / MANIFEST_FILE),
+    )
+
+
+def require_same_features(run: Run, manifest: Manifest, shards: Path) -> None:
+    """Refuses shards whose features or classes are not those that the run was trained on."""
+    for name, ours, theirs in (
+        ("feature shape", run.manifest.feature_shape, manifest.feature_shape),
+        ("classes", run.manifest.classes, manifest.classes),
+        ("backbone", run.manifest.backbone.name, manifest.backbone.name),
+        (
+            "backbone weights",
+            run.manifest.backbone.weights_sha256,
+            manifest.backbone.weights_sha256,
+        ),
+    ):
+        if ours != theirs:
+            raise ValueError(
+                f"The shards {shards} must have the {name} of the run {run.folder}: {ours}. "
+                f"Received: {theirs}. Extract the clips again as the run's manifest.json says."
+            )
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and command of this process, to lie beside what it makes."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "versions": versions,
+        "backend": keras.config.backend(),
+        "processor": processor_name(),
+        "processor_count": os.cpu_count(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def processor_name() -> str:
+    """The processor's name as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,105 @@
+"""The settings of a run: model, data, optimizer, and how long.
+
+Defaults are the paper's protocol (Sec. 3.2). `cham train` makes an option of
+every field; `settings.toml` in a run folder holds all of them resolved.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from cham_keras.settings import settings
+
+
+def _odd(value: int) -> int:
+    if value < 1 or value % 2 == 0:
+        raise ValueError("must be an odd positive integer")
+    return value
+
+
+OddInt = Annotated[int, AfterValidator(_odd)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@settings
+class ModelSettings:
+    """Which model, and its sizes. A setting that a model does not have must keep its default."""
+
+    name: Literal["cham", "conv_attention", "fc_attention"] = "cham"
+    """The model to build."""
+    filters: PositiveInt = 512
+    """Channels of the states; units of fc_attention."""
+    kernel_size: OddInt = 3
+    """Kernel from state to state (cham, conv_attention)."""
+    input_kernel_size: OddInt | None = None
+    """Kernel from input to state; like kernel_size if not given (cham, conv_attention)."""
+    attention_filters: PositiveInt | None = None
+    """Channels inside the attention; like filters if not given."""
+    attention_kernel_size: OddInt = 1
+    """Kernel of the attention's projections (cham, conv_attention)."""
+    attention_scale: PositiveFloat = 1.0
+    """What an attention map sums to (cham, conv_attention)."""
+    candidate_activation: Literal["sigmoid", "tanh"] | None = None
+    """Of Eq. 4; by default sigmoid as printed, tanh for fc_attention."""
+    unit_forget_bias: bool = False
+    """Whether the forget gates' biases start at one."""
+    skip: PositiveInt = 2
+    """The second layer updates every so many steps (cham)."""
+    initial_state: Literal["zeros", "mean_conv", "mean"] | None = None
+    """Start of the recurrence (conv_attention: zeros, mean_conv; fc_attention: mean, zeros)."""
+    pooling: Literal["average", "flatten"] = "average"
+    """From maps to vectors before the dense layer (cham, conv_attention)."""
+    head_units: PositiveInt = 512
+    """Size of the dense layer."""
+    dropout: Share = 0.5
+    """Dropout before the softmax."""
+    recurrent_dropout: Share = 0.0
+    """Dropout of the hidden states, one mask a sequence."""
+
+
+@settings
+class DataSettings:
+    """How clips become batches."""
+
+    num_frames: PositiveInt | None = None
+    """Frames a clip: randomly chosen in training, evenly spaced in tests; 60 for cham, else 30."""
+    batch_size: PositiveInt = 64
+    """Clips a training step."""
+    short_clips: Literal["repeat", "pad"] = "repeat"
+    """What a clip shorter than num_frames gets: its last frame again, or padding."""
+
+
+@settings
+class OptimizerSettings:
+    """Adam and its learning rate."""
+
+    learning_rate: PositiveFloat = 1e-4
+    """Learning rate at the start."""
+    decay_iteration: PositiveInt | None = 10_000
+    """The step from which on the learning rate is decayed; not given: never."""
+    decay_factor: PositiveFloat = 0.1
+    """What the learning rate is multiplied by then."""
+    clip_norm: PositiveFloat | None = None
+    """Limit of the gradients' common norm; not given: none."""
+
+
+@settings
+class RunSettings:
+    """Everything that decides what a run does."""
+
+    seed: NonNegativeInt = 0
+    """Seed of weights, order, frames and dropout."""
+    iterations: PositiveInt = 20_000
+    """Training steps; rounded up to whole epochs."""
+    epochs: PositiveInt | None = None
+    """Passes over the training clips, in place of iterations."""
+    patience: PositiveInt | None = None
+    """Stop after so many epochs without a better validation accuracy; not given: never."""
+    loss_over_time: Literal["sum", "mean"] = "sum"
+    """Eq. 9 sums the loss over the steps of a clip."""
+    model: ModelSettings = ModelSettings()
+    """The model."""
+    data: DataSettings = DataSettings()
+    """The batches."""
+    optimizer: OptimizerSettings = OptimizerSettings()
+    """The optimizer."""

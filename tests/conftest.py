@@ -1,0 +1,32 @@
+"""What holds for all tests: a quiet TensorFlow on the CPU, pictures without a screen."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# TensorFlow and matplotlib read these when they are imported, so they stand before any test.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ["MPLBACKEND"] = "Agg"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several workers with a thread for each core would only wait for one another.
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real clips and weights beside the checkout; skips where it is not."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the real clips in ../shared/data, which are not part of the project")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeats the checks that failed before the tests, where the reader looks for them."""
+    failed = os.environ.get("CHAM_FAILED_CHECKS", "")
+    if failed:
+        terminalreporter.section("checks that failed before the tests")
+        terminalreporter.write(failed)

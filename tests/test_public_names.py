@@ -1,0 +1,94 @@
+"""The public names: this list is what the packages promise, and nothing else is public."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Package -> its `__all__`, sorted. Whoever adds a public name adds it here too.
+PUBLIC_NAMES = {
+    "cham_keras": ["__version__", "layers", "losses", "metrics", "models"],
+    "cham_keras.attention": [],
+    "cham_keras.cli": [],
+    "cham_keras.data": [
+        "Backbone",
+        "BackboneSpec",
+        "Clip",
+        "ClipList",
+        "ClipRecord",
+        "Manifest",
+        "VideoInfo",
+        "assign_splits",
+        "clip_dataset",
+        "clip_windows",
+        "clips_in_split",
+        "extract",
+        "load_backbone",
+        "load_backbone_from_spec",
+        "probe_video",
+        "read_clip_list",
+        "read_frames",
+        "read_manifest",
+        "shard_errors_named",
+        "write_clip_list",
+        "write_manifest",
+        "write_video",
+    ],
+    "cham_keras.data.prepare": ["prepare_csv", "prepare_folder"],
+    "cham_keras.demo": [],
+    "cham_keras.evaluation": ["Results", "evaluate"],
+    "cham_keras.export": [],
+    "cham_keras.layers": [
+        "ConvAttentionLSTMCell",
+        "ConvLSTMCell",
+        "HierarchicalSkipRNN",
+        "SoftAttentionLSTMCell",
+        "SpatialRNN",
+    ],
+    "cham_keras.models": ["cham", "conv_attention", "fc_attention", "with_attention"],
+    "cham_keras.runs": [
+        "DataSettings",
+        "ModelSettings",
+        "OptimizerSettings",
+        "Run",
+        "RunSettings",
+        "build_model",
+        "open_run",
+    ],
+    "cham_keras.training": ["compile_model", "train"],
+    "cham_keras.tuning": [],
+}
+
+NAMES = [(package, name) for package, names in PUBLIC_NAMES.items() for name in names]
+WITH_EXAMPLE = ("cham_keras.layers", "cham_keras.models")
+
+
+def test_every_package_stands_in_the_list():
+    files = (ROOT / "cham_keras").rglob("__init__.py")
+    packages = {".".join(file.parent.relative_to(ROOT).parts) for file in files}
+    assert packages == set(PUBLIC_NAMES)
+
+
+@pytest.mark.parametrize("package", PUBLIC_NAMES)
+def test_public_names_of_a_package_are_those_listed(package):
+    module = importlib.import_module(package)
+    assert sorted(getattr(module, "__all__", [])) == PUBLIC_NAMES[package]
+
+
+@pytest.mark.parametrize(("package", "name"), NAMES)
+def test_public_name_can_be_imported_and_says_what_it_is(package, name):
+    thing = getattr(importlib.import_module(package), name)
+    if inspect.ismodule(thing) or inspect.isclass(thing) or inspect.isroutine(thing):
+        # An inherited docstring describes the parent.
+        assert (thing.__doc__ or "").strip(), f"{package}.{name} has no docstring"
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [pair for pair in NAMES if pair[0] in WITH_EXAMPLE], ids=".".join
+)
+def test_layers_and_models_show_an_example(package, name):
+    thing = getattr(importlib.import_module(package), name)
+    assert ">>>" in (thing.__doc__ or ""), f"the docstring of {package}.{name} has no example"
