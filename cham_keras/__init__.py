@@ -8,7 +8,16 @@ videos, write shards or draw pictures are imported by name:
     from cham_keras import data, training
 """
 
-from cham_keras import layers, losses, metrics, models
+import sys
+from pathlib import PurePath
+
+if PurePath(sys.argv[0]).name == "cham":
+    # The console command: this is the last moment before Keras is imported.
+    from cham_keras.cli.quiet_start import import_backend_quietly
+
+    import_backend_quietly()
+
+from cham_keras import layers, losses, metrics, models  # noqa: E402
 
 __version__ = "0.1.0"
 

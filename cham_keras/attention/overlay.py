@@ -10,6 +10,10 @@ black to yellow, so it reads the same with any colour vision and in grey.
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, PowerNorm
+from matplotlib.figure import Figure
 from PIL import Image
 
 #: Dark where the weight is 0, bright at the top of the scale.
@@ -17,10 +21,15 @@ COLOUR_MAP = "inferno"
 
 #: The least top of a scale, in shares of uniform attention. Without it, the noise of a map
 #: that is all but uniform would be stretched to look like a finding.
-LEAST_SCALE_TOP = 2.0
+LEAST_SCALE_TOP = 4.0
+
+# A softmax gives a few cells many times the even share and most a little of it. Colours
+# follow the square root, so that both can be seen; the scale's numbers say so.
+_EXPONENT = 0.5
 
 # How much of the frame shows through, in grey: enough to see what is attended.
-_FRAME_SHARE = 0.45
+_FRAME_SHARE = 0.35
+_MIDDLE_GREY = 128
 
 
 def upsample_map(attention_map: np.ndarray, frame_height: int, frame_width: int) -> np.ndarray:
@@ -41,7 +50,7 @@ def upsample_map(attention_map: np.ndarray, frame_height: int, frame_width: int)
     >>> upsample_map(np.array([[0.0, 1.0]]), 2, 4)[0].round(2).tolist()
     [0.0, 0.2, 0.8, 1.0]
     """
-    cells = Image.fromarray(np.ascontiguousarray(attention_map, "float32"), mode="F")
+    cells = Image.fromarray(np.ascontiguousarray(attention_map, "float32"))
     smooth = np.asarray(cells.resize((frame_width, frame_height), Image.Resampling.BICUBIC))
     # A cubic swings past sharp steps; no cell has the weights that it would show there.
     return np.clip(smooth, np.min(attention_map), np.max(attention_map))
@@ -65,10 +74,11 @@ def overlay(frame: np.ndarray, relative_map: np.ndarray, scale_top: float) -> np
     >>> bool(coloured[:, -1].mean() > coloured[:, 0].mean())
     True
     """
-    weights = upsample_map(relative_map, *frame.shape[:2]) / scale_top
-    colours = colormaps[COLOUR_MAP](weights)[..., :3] * 255
+    # The place on the scale is what is made smooth: smooth weights would have hard borders
+    # after the square root.
+    places = upsample_map(_place_on_scale(relative_map, scale_top), *frame.shape[:2])
     grey = frame @ np.array([0.299, 0.587, 0.114])
-    return np.round(colours + _FRAME_SHARE * (grey[..., None] - colours)).astype("uint8")
+    return _coloured(grey, places).round().astype("uint8")
 
 
 def scale_top_of(relative_maps: np.ndarray) -> float:
@@ -81,3 +91,42 @@ def scale_top_of(relative_maps: np.ndarray) -> float:
         the largest weight, and at least `LEAST_SCALE_TOP`.
     """
     return max(LEAST_SCALE_TOP, float(np.max(relative_maps)))
+
+
+def add_scale(
+    figure: Figure, axes: list[Axes], scale_top: float, map_shape: tuple[int, int]
+) -> None:
+    """Draws the colour scale of overlays to the right of some axes.
+
+    Args:
+        figure: the figure.
+        axes: beside which.
+        scale_top: the relative weight that gets the brightest colour.
+        map_shape: height and width of the maps.
+    """
+    # The colours as they come out over a frame of middle grey.
+    shown = ListedColormap(_coloured(np.full(256, _MIDDLE_GREY), np.linspace(0, 1, 256)) / 255)
+    colours = ScalarMappable(PowerNorm(_EXPONENT, 0, scale_top), shown)
+    ticks = _ticks(scale_top)
+    scale = figure.colorbar(colours, ax=axes, ticks=ticks, fraction=0.03, pad=0.01)
+    height, width = map_shape
+    scale.set_label(f"attention,\n1 = uniform (1/{height * width})", fontsize=9)
+    scale.ax.set_yticklabels([f"{tick:g}" for tick in ticks], fontsize=8)
+    scale.ax.axhline(1, color="white", linewidth=1)
+
+
+def _place_on_scale(weights: np.ndarray, scale_top: float) -> np.ndarray:
+    """From relative weights to 0 (dark) to 1 (bright)."""
+    return np.clip(weights / scale_top, 0, 1) ** _EXPONENT
+
+
+def _coloured(grey: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Colours from 0 to 255, `(..., 3)`, of places on the scale over something grey."""
+    colours = colormaps[COLOUR_MAP](places)[..., :3] * 255
+    return colours + _FRAME_SHARE * (grey[..., None] - colours)
+
+
+def _ticks(scale_top: float) -> list[float]:
+    """Nought, the even share, and round numbers up to the top."""
+    steps = (1, 2, 4, 8, 16, 32, 64, 128)
+    return [0, *(step for step in steps if step < 0.85 * scale_top), round(scale_top, 1)]

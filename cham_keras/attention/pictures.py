@@ -6,22 +6,20 @@ PNG in the manner of the paper's Fig. 3, with the scale that Fig. 3 leaves out.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib import cm
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cham_keras.attention.clip_attention import ClipAttention
-from cham_keras.attention.overlay import COLOUR_MAP, overlay, scale_top_of
+from cham_keras.attention.overlay import add_scale, overlay, scale_top_of
 from cham_keras.attention.wording import (
+    class_at_step,
     class_of_clip,
-    class_of_step,
-    prediction_of_clip,
-    scale_label,
-    shortened,
+    true_class,
+    when,
+    wrapped,
 )
 from cham_keras.files import replacing_file
 
@@ -30,7 +28,10 @@ DEFAULT_COLUMNS = 8
 # Inches. A column must hold the name of a class; an upright frame must not fill the page.
 _COLUMN_WIDTH = 1.5
 _LARGEST_FRAME_HEIGHT = 2.1
-_CAPTION_HEIGHT = 0.55
+_CAPTION_HEIGHT = 0.5
+_TITLE_HEIGHT = 0.6
+_SCALE_WIDTH = 1.0
+_NAME_WIDTH = 1.6
 _DPI = 120
 
 
@@ -101,27 +102,54 @@ def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int) -> No
     first = next(iter(rows.values()))
     shown = evenly_chosen(len(first.frames), num_columns)
     top = max(scale_top_of(row.relative_maps) for row in rows.values())
-    figure = _figure_for(first, num_rows=1 + len(rows), num_columns=len(shown))
+    figure = _empty_figure(first, num_columns=len(shown), num_models=len(rows))
     grid = figure.subplots(1 + len(rows), len(shown), squeeze=False)
     for axes, step in zip(grid[0], shown, strict=True):
-        _show(axes, first.frames[step], caption=_when(first, step))
+        _show(axes, first.frames[step], caption=when(first, step))
     for row_of_axes, (name, row) in zip(grid[1:], rows.items(), strict=True):
         for axes, step in zip(row_of_axes, _nearest_steps(row, first, shown), strict=True):
-            picture = overlay(row.frames[step], row.relative_maps[step], top)
-            caption = class_of_step(row, step, line_length=20)
+            caption = class_at_step(row, step, line_length=20)
             if row.frame_numbers[step] not in first.frame_numbers[shown]:
-                caption = f"{_when(row, step)}\n{caption}"
-            _show(axes, picture, caption)
+                caption = f"({when(row, step)})\n{caption}"
+            _show(axes, overlay(row.frames[step], row.relative_maps[step], top), caption)
         if name:
-            label = f"{shortened(name, 22)}\n{prediction_of_clip(row, line_length=22)}"
-            row_of_axes[0].set_ylabel(
-                label, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
-            )
-    title = f"{first.name}\n{class_of_clip(first)}"
+            _name_row(row_of_axes[0], name, f"predicted:\n{class_of_clip(row, line_length=20)}")
+    title = f"{first.name}\n{true_class(first)}"
     if "" in rows:
-        title += prediction_of_clip(first)
+        title += f"    predicted: {class_of_clip(first)} (mean of {len(first.frames)} steps)"
     figure.suptitle(title, fontsize=11, parse_math=False)
-    _add_scale(figure, grid[1:].ravel().tolist(), top, first.maps.shape[1:3])
+    add_scale(figure, grid[1:].ravel().tolist(), top, first.maps.shape[1:3])
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI)
+        figure.savefig(temporary, dpi=_DPI, bbox_inches="tight", pad_inches=0.1)
+
+
+def _empty_figure(clip_attention: ClipAttention, num_columns: int, num_models: int) -> Figure:
+    height, width = clip_attention.frames.shape[1:3]
+    frame_height = min(_COLUMN_WIDTH * height / width, _LARGEST_FRAME_HEIGHT)
+    figure_width = num_columns * _COLUMN_WIDTH + _SCALE_WIDTH + (num_models > 1) * _NAME_WIDTH
+    rows = frame_height + 0.3 + num_models * (frame_height + _CAPTION_HEIGHT)
+    return Figure(figsize=(figure_width, rows + _TITLE_HEIGHT), layout="compressed")
+
+
+def _show(axes: Axes, picture: np.ndarray, caption: str) -> None:
+    axes.imshow(picture)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_xlabel(caption, fontsize=8, parse_math=False)
+    axes.spines[:].set_visible(False)
+
+
+def _name_row(axes: Axes, name: str, prediction: str) -> None:
+    place = {"xy": (0, 0.5), "xycoords": "axes fraction", "textcoords": "offset points"}
+    looks = {"ha": "right", "fontsize": 9, "parse_math": False}
+    axes.annotate(wrapped(name, 20), xytext=(-8, 3), va="bottom", weight="bold", **place, **looks)
+    axes.annotate(prediction, xytext=(-8, -3), va="top", **place, **looks)
+
+
+def _nearest_steps(
+    clip_attention: ClipAttention, first: ClipAttention, shown: np.ndarray
+) -> list[int]:
+    """The steps of a model that saw what `first` saw at some steps, or nearly."""
+    distances = np.abs(clip_attention.frame_numbers[:, None] - first.frame_numbers[None, shown])
+    return distances.argmin(axis=0).tolist()

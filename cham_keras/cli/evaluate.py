@@ -16,6 +16,7 @@ def evaluate(
     Writes evaluation/<split>.json, .csv (a row a clip), .md and .png into the run folder.
 
     Examples:
+
         cham evaluate runs/cham --shards shards
         cham evaluate runs/cham --shards shards --split validation
 

@@ -6,14 +6,10 @@ errors into one sentence and an exit code: 0 well, 2 bad input, 1 anything else,
 """
 
 import importlib
-import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Annotated
-
-# TensorFlow prints its start-up notes unless told otherwise before the import.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -24,23 +20,32 @@ from cham_keras.progress import stderr
 from cham_keras.settings import read_settings, settings_to_dict
 
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
-SETTINGS_OF_VERB = {"train": ("cham_keras.runs.settings", "RunSettings")}
+SETTINGS_OF_VERB = {
+    "train": ("cham_keras.runs.settings", "RunSettings"),
+    "tune": ("cham_keras.runs.settings", "RunSettings"),
+}
 
 app = App(
     name="cham",
     help="Action recognition with convolutional hierarchical attention models.",
     version=lambda: cham_keras.__version__,
 )
-app.command("cham_keras.cli.demo:demo")
-app.command("cham_keras.cli.prepare:app", name="prepare")
-app.command("cham_keras.cli.extract:extract")
-app.command("cham_keras.cli.verify:verify")
-app.command("cham_keras.cli.train:train")
-app.command("cham_keras.cli.evaluate:evaluate")
-app.command("cham_keras.cli.explain:explain")
-app.command("cham_keras.cli.export:export")
-app.command("cham_keras.cli.predict:predict")
-app.command("cham_keras.cli.tune:tune")
+# In the order of the work. A verb is imported when it is called or when help is asked for.
+VERBS = (
+    "demo",
+    "prepare",
+    "extract",
+    "verify",
+    "train",
+    "evaluate",
+    "explain",
+    "tune",
+    "export",
+    "predict",
+)
+for _position, _verb in enumerate(VERBS):
+    _target = "app" if _verb == "prepare" else _verb
+    app.command(f"cham_keras.cli.{_verb}:{_target}", name=_verb, sort_key=_position)
 
 
 @app.meta.default
@@ -58,9 +63,9 @@ def launch(
     debug
         Show the traceback of an error.
     """
-    if settings is not None:
-        app.config = (_settings_file(settings, verb=tokens[0] if tokens else ""),)
     try:
+        if settings is not None:
+            app.config = (_settings_file(settings, verb=tokens[0] if tokens else ""),)
         return app(tokens, print_error=True, exit_on_error=False)
     except cyclopts.CycloptsError:
         return 2  # cyclopts has printed its own sentence
@@ -87,7 +92,7 @@ def report(error: Exception) -> int:
 def _settings_file(path: Path, verb: str) -> Dict:
     if verb not in SETTINGS_OF_VERB:
         known = ", ".join(SETTINGS_OF_VERB)
-        raise SystemExit(f"cham: --settings goes with: {known}. Received: {verb or 'no verb'}.")
+        raise ValueError(f"`--settings` goes with {known}. Received: {verb or 'no verb'}.")
     module, name = SETTINGS_OF_VERB[verb]
     checked = read_settings(getattr(importlib.import_module(module), name), path)
     return Dict(settings_to_dict(checked), use_commands_as_keys=False, source=str(path))

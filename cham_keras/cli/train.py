@@ -23,6 +23,7 @@ def train(
     split `validation` is kept; `test` is not looked at.
 
     Examples:
+
         cham train shards --out runs/cham
         cham train shards --out runs/small --model.filters 64 --epochs 30 --data.batch-size 8
         cham --settings runs/small/settings.toml train shards --out runs/again --seed 1

@@ -1,5 +1,5 @@
 """Training a model on shards: settings in, a run folder out."""
 
-from cham_keras.training.train import compile_model, train
+from cham_keras.training.train import clip_datasets, compile_model, resolve, train
 
-__all__ = ["compile_model", "train"]
+__all__ = ["clip_datasets", "compile_model", "resolve", "train"]

@@ -78,7 +78,7 @@ def train(
         settings.model, manifest.feature_shape, len(manifest.classes), seed=settings.seed
     )
     compile_model(model, settings)
-    training_clips, validation_clips = _datasets(shards, manifest, settings)
+    training_clips, validation_clips = clip_datasets(shards, settings)
     _notice_short_clips(shards, settings)
 
     steps_per_epoch = math.ceil(manifest.split("train").clips / settings.data.batch_size)
@@ -147,7 +147,8 @@ def learning_rate_schedule(settings: OptimizerSettings) -> Any:
     )
 
 
-def _datasets(shards: Path, manifest: Manifest, settings: RunSettings) -> tuple[Any, Any]:
+def clip_datasets(shards: Path, settings: RunSettings) -> tuple[Any, Any]:
+    """The training clips, random and without end, and the validation clips or None."""
     common = {
         "num_frames": settings.data.num_frames,
         "batch_size": settings.data.batch_size,
@@ -157,7 +158,7 @@ def _datasets(shards: Path, manifest: Manifest, settings: RunSettings) -> tuple[
     training_clips = clip_dataset(
         shards, "train", sampling="random", shuffle=True, repeat=True, **common
     )
-    if "validation" not in manifest.splits:
+    if "validation" not in read_manifest(shards).splits:
         stderr.print("No split `validation` in the shards: the last epoch's model is kept.")
         return training_clips, None
     return training_clips, clip_dataset(shards, "validation", sampling="uniform", **common)

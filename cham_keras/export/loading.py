@@ -1,0 +1,108 @@
+"""Running a SavedModel with TensorFlow alone: neither Keras nor this package is needed.
+
+Comes in: the folder of one version and arrays. Goes out: arrays. `predict` uses
+it for exports. As a program, `python loading.py VERSION BATCHES.npz SCORES.npz`,
+it does the same where Keras and this package cannot be imported at all; `parity`
+starts it so. For that, nothing of the package may be imported here.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # TensorFlow itself would import Keras where it finds it. None makes the import fail.
+    sys.modules.update({"keras": None, "cham_keras": None})  # type: ignore[dict-item]
+
+import numpy as np
+import tensorflow as tf
+
+SIGNATURE = "serving_default"
+
+
+class LoadedSavedModel:
+    """The signature `serving_default` of a SavedModel, called with arrays.
+
+    Args:
+        folder: folder of one version, with `saved_model.pb` in it.
+
+    Raises:
+        ValueError: TensorFlow cannot load it, or it has no such signature.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Loads graph and weights."""
+        try:
+            # Kept: the signature does not keep the variables alive.
+            self._loaded = tf.saved_model.load(str(folder))
+        except (OSError, tf.errors.OpError) as error:
+            raise ValueError(f"{folder} must be a SavedModel. {error}") from error
+        if SIGNATURE not in self._loaded.signatures:
+            raise ValueError(
+                f"The SavedModel {folder} must have the signature {SIGNATURE}. "
+                f"Received: {sorted(self._loaded.signatures)}."
+            )
+        self._signature = self._loaded.signatures[SIGNATURE]
+        #: (batch, time, height, width, channels) with None for what is free.
+        self.features_shape = self._signature.structured_input_signature[1]["features"].shape
+
+    def __call__(
+        self, features: np.ndarray, lengths: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Scores clips.
+
+        Args:
+            features: (batch, time, height, width, channels), rounded to float32.
+            lengths: (batch,), the number of valid steps of each clip; all by default.
+
+        Returns:
+            the signature's outputs by name, each with the batch first; strings as str.
+
+        Raises:
+            ValueError: the features have another shape than the model's, or a
+                length is not from 1 to the number of steps.
+        """
+        features = np.asarray(features, "float32")
+        if not self.features_shape.is_compatible_with(features.shape):
+            raise ValueError(
+                f"`features` must be of shape {self.features_shape.as_list()}. "
+                f"Received: {list(features.shape)}."
+            )
+        if lengths is None:
+            lengths = np.full(features.shape[0], features.shape[1])
+        try:
+            outputs = self._signature(
+                features=tf.constant(features), lengths=tf.constant(lengths, tf.int32)
+            )
+        except tf.errors.InvalidArgumentError as error:
+            # The graph checks the lengths itself, for whoever serves it.
+            raise ValueError(error.message) from error
+        return {name: _array(output) for name, output in outputs.items()}
+
+
+def _array(output: tf.Tensor) -> np.ndarray:
+    array = output.numpy()
+    if output.dtype == tf.string:
+        return np.array([text.decode() for text in array.ravel()]).reshape(array.shape)
+    return array
+
+
+def main(folder: str, batches_file: str, scores_file: str) -> None:
+    """Scores the batches of a file and writes the scores into another.
+
+    Args:
+        folder: folder of one version.
+        batches_file: NumPy archive with `features/<i>` and `lengths/<i>` for the
+            batches i = 0, 1, ….
+        scores_file: NumPy archive to write, with `<output>/<i>`.
+    """
+    model = LoadedSavedModel(Path(folder))
+    scores = {}
+    with np.load(batches_file) as batches:
+        for number in range(len(batches) // 2):
+            outputs = model(batches[f"features/{number}"], batches[f"lengths/{number}"])
+            scores.update({f"{name}/{number}": output for name, output in outputs.items()})
+    np.savez(scores_file, **scores)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

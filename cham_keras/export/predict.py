@@ -1,0 +1,168 @@
+"""From a video file to class probabilities and attention, by a run or by an export.
+
+Comes in: a video, and a run or an export. Goes out: a `Prediction`. Frames are
+decoded, chosen, resized and turned into features as they were for the shards that
+the run was trained on, so a video gets the score that `cham evaluate` gives it.
+`cham predict` calls it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cham_keras.data import Backbone, load_backbone_from_spec, read_frames
+from cham_keras.data.frame_sampling import repeat_last, uniform
+from cham_keras.export.description import preparation_of_run
+from cham_keras.export.export_folder import Export
+from cham_keras.export.inference import KerasScorer
+from cham_keras.export.loading import LoadedSavedModel
+from cham_keras.runs import Run
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of a video.
+
+    Attributes:
+        video: the file.
+        classes: names of the classes.
+        frame_numbers: (steps,) ints, the video's frames that the model saw, counted from 0.
+        probabilities: (steps, classes) float32, after each frame.
+        clip_probabilities: (classes,) float32, their mean.
+        attention: (steps, height, width) float32, where the model looked in each frame.
+    """
+
+    video: Path
+    classes: tuple[str, ...]
+    frame_numbers: np.ndarray
+    probabilities: np.ndarray
+    clip_probabilities: np.ndarray
+    attention: np.ndarray
+
+    def top(self, k: int | None = None) -> list[tuple[str, float]]:
+        """The classes with the highest probabilities, best first.
+
+        Args:
+            k: how many; all by default.
+
+        Raises:
+            ValueError: `k` is not from 1 to the number of classes.
+        """
+        k = len(self.classes) if k is None else k
+        if not 1 <= k <= len(self.classes):
+            raise ValueError(
+                f"`top_k` must be from 1 to the number of classes, {len(self.classes)}. "
+                f"Received: {k}."
+            )
+        order = np.argsort(-self.clip_probabilities, kind="stable")[:k]
+        return [(self.classes[i], float(self.clip_probabilities[i])) for i in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {
+            "video": str(self.video),
+            "classes": list(self.classes),
+            "clip_probabilities": self.clip_probabilities.tolist(),
+            "frame_numbers": self.frame_numbers.tolist(),
+            "probabilities": self.probabilities.tolist(),
+            "attention": self.attention.tolist(),
+        }
+
+
+class VideoClassifier:
+    """Classifies videos; backbone and model are loaded once, with the first video.
+
+    Args:
+        source: a run, or an export, for which the run is not needed.
+        weights: where the backbone's weights file lies now, if it was moved.
+    """
+
+    def __init__(self, source: Run | Export, weights: Path | None = None) -> None:
+        """Loads nothing yet: a video that cannot be read should say so at once."""
+        self.source = source
+        self.weights = weights
+        if isinstance(source, Run):
+            self.classes = source.manifest.classes
+            self.preparation = preparation_of_run(source)
+        else:
+            self.classes = source.description.classes
+            self.preparation = source.description.preparation
+
+    def predict(self, video: Path) -> Prediction:
+        """Scores a video; see `predict`."""
+        video = Path(video)
+        frames = self._chosen_frames(video)
+        features = self._features(video, frames)[None]  # (1, steps, height, width, channels)
+        outputs = self._score(features)
+        return Prediction(
+            video=video,
+            classes=self.classes,
+            frame_numbers=frames * self.preparation.frame_stride,
+            probabilities=outputs["probabilities"][0],
+            clip_probabilities=outputs["clip_probabilities"][0],
+            attention=outputs["attention"][0],
+        )
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return load_backbone_from_spec(self.preparation.backbone, self.weights)
+
+    @cached_property
+    def _score(self) -> KerasScorer | LoadedSavedModel:
+        if isinstance(self.source, Run):
+            return KerasScorer(self.source)
+        return LoadedSavedModel(self.source.folder)
+
+    def _chosen_frames(self, video: Path) -> np.ndarray:
+        """Which of the video's frames, counted after the stride, the model sees: (steps,) ints."""
+        preparation = self.preparation
+        # Decoded once to be counted, for containers state wrong numbers; that costs less
+        # than the memory of all frames of a long video.
+        decoded = read_frames(video, preparation.frame_stride, preparation.max_frames)
+        frames = uniform(sum(1 for _ in decoded), preparation.num_frames)
+        if preparation.short_clips == "repeat":
+            frames = repeat_last(frames, preparation.num_frames)
+        return frames.numpy()
+
+    def _features(self, video: Path, frames: np.ndarray) -> np.ndarray:
+        """Features of the chosen frames: (steps, height, width, channels) float32."""
+        preparation = self.preparation
+        chosen, position = np.unique(frames, return_inverse=True)
+        wanted = set(chosen.tolist())
+        decoded = read_frames(video, preparation.frame_stride, int(chosen[-1]) + 1)
+        resized = [
+            self._backbone.resize(frame[None])[0]
+            for number, frame in enumerate(decoded)
+            if number in wanted
+        ]
+        features = self._backbone.features_of_resized(np.stack(resized))
+        with np.errstate(over="ignore"):
+            features = features.astype(preparation.feature_dtype).astype("float32")
+        if not np.all(np.isfinite(features)):
+            raise ValueError(
+                f"Features must be finite as {preparation.feature_dtype}, in which the model was "
+                f"trained. Received: {video} with others."
+            )
+        return features[position]
+
+
+def predict(video: Path, source: Run | Export, weights: Path | None = None) -> Prediction:
+    """Says what a video shows. `VideoClassifier` does the same for many videos.
+
+    Args:
+        video: a video file.
+        source: a run, as `open_run` gives it, or an export, as `open_export` does.
+        weights: where the backbone's weights file lies now, if it was moved.
+
+    Returns:
+        probabilities of the classes after each of T evenly spaced frames and for
+        the whole video, and where the model looked.
+
+    Raises:
+        FileNotFoundError: there is no such video, or the backbone's weights are gone.
+        ValueError: the video cannot be read to its end, or the weights are others.
+    """
+    return VideoClassifier(source, weights).predict(video)

@@ -1,0 +1,72 @@
+"""What keras-tuner varies: kernel sizes and channels of a model."""
+
+import dataclasses
+
+import keras
+import keras_tuner
+
+from cham_keras.runs import RunSettings, build_model
+from cham_keras.training import compile_model
+from cham_keras.tuning.search_space import SearchSpace
+
+class CHAMHyperModel(keras_tuner.HyperModel):
+    """A model of this package whose kernel sizes and channels a tuner chooses.
+
+    Args:
+        base: all settings that are not searched.
+        feature_shape: height, width and channels of a frame's features.
+        num_classes: number of classes.
+        space: the values that are tried.
+
+    Raises:
+        ValueError: the model of `base` has no kernels to choose.
+
+    Example:
+
+    >>> from cham_keras.runs import ModelSettings, RunSettings
+    >>> base = RunSettings(model=ModelSettings(head_units=8))
+    >>> space = SearchSpace(filters=(4, 8))
+    >>> hyper_model = CHAMHyperModel(base, (7, 7, 8), num_classes=3, space=space)
+    >>> model = hyper_model.build(keras_tuner.HyperParameters())
+    >>> model.get_layer("recurrence").cells[0].filters
+    4
+    """
+
+    def __init__(
+        self,
+        base: RunSettings,
+        feature_shape: tuple[int, int, int],
+        num_classes: int,
+        space: SearchSpace | None = None,
+    ):
+        super().__init__(name=base.model.name)
+        if base.model.name == "fc_attention":
+            raise ValueError(
+                "`model.name` must be a model with kernels: cham or conv_attention. "
+                "Received: fc_attention."
+            )
+        self.base = base
+        self.feature_shape = feature_shape
+        self.num_classes = num_classes
+        self.space = space or SearchSpace()
+
+    def settings_of(self, hp: keras_tuner.HyperParameters) -> RunSettings:
+        """The base settings with the values of one trial in their places."""
+        chosen = {
+            field.name: hp.Choice(field.name, list(choices), ordered=True)
+            for field in dataclasses.fields(self.space)
+            if (choices := getattr(self.space, field.name)) is not None
+        }
+        return dataclasses.replace(
+            self.base, model=dataclasses.replace(self.base.model, **chosen)
+        )
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds and compiles the model of one trial, from the same seed each time."""
+        run_settings = self.settings_of(hp)
+        keras.utils.set_random_seed(run_settings.seed)
+        model = build_model(
+            run_settings.model, self.feature_shape, self.num_classes, seed=run_settings.seed
+        )
+        compile_model(model, run_settings)
+        return model
