@@ -17,7 +17,7 @@ if PurePath(sys.argv[0]).name == "cham":
 
     import_backend_quietly()
 
-from cham_keras import layers, losses, metrics, models  # noqa: E402
+from cham_keras import layers, losses, metrics, models
 
 __version__ = "0.1.0"
 

@@ -13,7 +13,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -24,16 +23,16 @@ stdout = Console()
 
 
 def progress_bar() -> Progress:
-    """A progress bar with count, elapsed and remaining time, on standard error."""
+    """A progress bar with count, remaining time and a note, on standard error."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         TextColumn("{task.fields[note]}"),
         console=stderr,
+        expand=True,
     )
 
 

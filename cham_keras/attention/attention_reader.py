@@ -117,13 +117,22 @@ class AttentionReader:
         return features.astype(self.run.manifest.feature_dtype).astype("float32")
 
 
-def attention_of_video(run: Run, video: Path | str, num_frames: int | None = None) -> ClipAttention:
+def attention_of_video(
+    run: Run,
+    video: Path | str,
+    num_frames: int | None = None,
+    *,
+    label: int | None = None,
+    name: str | None = None,
+) -> ClipAttention:
     """Shows one video to a run's model; `AttentionReader` loads once for several.
 
     Args:
         run: a finished run of a model with attention.
         video: a video file.
         num_frames: number of evenly spaced frames; the run's own by default.
+        label: index of the clip's class, if it is known.
+        name: what the clip is called; the file's name by default.
 
     Returns:
         the frames that the model saw, its maps and its probabilities.
@@ -132,4 +141,4 @@ def attention_of_video(run: Run, video: Path | str, num_frames: int | None = Non
         FileNotFoundError: the video, the model or the backbone's weights are gone.
         ValueError: the video cannot be read to its end, or the model has no attention.
     """
-    return AttentionReader(run).read(video, num_frames)
+    return AttentionReader(run).read(video, num_frames, label=label, name=name)

@@ -8,6 +8,9 @@ The colours are those of matplotlib's `inferno`: its brightness grows evenly fro
 black to yellow, so it reads the same with any colour vision and in grey.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -31,6 +34,9 @@ _EXPONENT = 0.5
 _FRAME_SHARE = 0.35
 _MIDDLE_GREY = 128
 
+# What the scale and its numbers take of a figure's width, in inches.
+_SCALE_SPACE = 0.4
+
 
 def upsample_map(attention_map: np.ndarray, frame_height: int, frame_width: int) -> np.ndarray:
     """Brings a map to the size of a frame, smoothly.
@@ -47,8 +53,8 @@ def upsample_map(attention_map: np.ndarray, frame_height: int, frame_width: int)
         `(frame_height, frame_width)` float32.
 
     Example:
-    >>> upsample_map(np.array([[0.0, 1.0]]), 2, 4)[0].round(2).tolist()
-    [0.0, 0.2, 0.8, 1.0]
+    >>> upsample_map(np.array([[0.0, 1.0]]), 2, 6)[0].round(2).tolist()
+    [0.0, 0.0, 0.3, 0.7, 1.0, 1.0]
     """
     cells = Image.fromarray(np.ascontiguousarray(attention_map, "float32"))
     smooth = np.asarray(cells.resize((frame_width, frame_height), Image.Resampling.BICUBIC))
@@ -81,6 +87,21 @@ def overlay(frame: np.ndarray, relative_map: np.ndarray, scale_top: float) -> np
     return _coloured(grey, places).round().astype("uint8")
 
 
+def shrunk(frame: np.ndarray, largest_side: int) -> np.ndarray:
+    """Makes a frame smaller, if a side has more than `largest_side` pixels; keeps its shape.
+
+    Example:
+    >>> shrunk(np.zeros((1080, 1920, 3), "uint8"), 480).shape
+    (270, 480, 3)
+    """
+    height, width = frame.shape[:2]
+    share = largest_side / max(height, width)
+    if share >= 1:
+        return frame
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
+
+
 def scale_top_of(relative_maps: np.ndarray) -> float:
     """The top of a colour scale that fits all of some maps.
 
@@ -94,23 +115,32 @@ def scale_top_of(relative_maps: np.ndarray) -> float:
 
 
 def add_scale(
-    figure: Figure, axes: list[Axes], scale_top: float, map_shape: tuple[int, int]
+    figure: Figure,
+    scale_top: float,
+    num_cells: Sequence[int],
+    *,
+    beside: list[Axes] | None = None,
+    inside: Axes | None = None,
 ) -> None:
-    """Draws the colour scale of overlays to the right of some axes.
+    """Draws the colour scale of overlays.
 
     Args:
         figure: the figure.
-        axes: beside which.
         scale_top: the relative weight that gets the brightest colour.
-        map_shape: height and width of the maps.
+        num_cells: cells of a map; several where models have different maps.
+        beside: the axes to the right of which the scale stands, or
+        inside: the axes that it fills.
     """
     # The colours as they come out over a frame of middle grey.
     shown = ListedColormap(_coloured(np.full(256, _MIDDLE_GREY), np.linspace(0, 1, 256)) / 255)
     colours = ScalarMappable(PowerNorm(_EXPONENT, 0, scale_top), shown)
     ticks = _ticks(scale_top)
-    scale = figure.colorbar(colours, ax=axes, ticks=ticks, fraction=0.03, pad=0.01)
-    height, width = map_shape
-    scale.set_label(f"attention,\n1 = uniform (1/{height * width})", fontsize=9)
+    share = _SCALE_SPACE / figure.get_figwidth()
+    scale = figure.colorbar(
+        colours, cax=inside, ax=beside, ticks=ticks, fraction=share, pad=0.3 * share
+    )
+    uniform = " or ".join(f"1/{cells}" for cells in num_cells)
+    scale.set_label(f"attention\n(× uniform {uniform})", fontsize=8)
     scale.ax.set_yticklabels([f"{tick:g}" for tick in ticks], fontsize=8)
     scale.ax.axhline(1, color="white", linewidth=1)
 
@@ -129,4 +159,5 @@ def _coloured(grey: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _ticks(scale_top: float) -> list[float]:
     """Nought, the even share, and round numbers up to the top."""
     steps = (1, 2, 4, 8, 16, 32, 64, 128)
-    return [0, *(step for step in steps if step < 0.85 * scale_top), round(scale_top, 1)]
+    top = math.floor(scale_top * 10) / 10  # rounded up, it would lie outside
+    return [0, *(step for step in steps if step < 0.85 * scale_top), top]

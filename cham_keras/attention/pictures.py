@@ -13,10 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cham_keras.attention.clip_attention import ClipAttention
-from cham_keras.attention.overlay import add_scale, overlay, scale_top_of
+from cham_keras.attention.overlay import add_scale, overlay, scale_top_of, shrunk
 from cham_keras.attention.wording import (
-    class_at_step,
-    class_of_clip,
+    clip_name,
+    number_of_steps,
+    top_class,
     true_class,
     when,
     wrapped,
@@ -102,32 +103,38 @@ def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int) -> No
     first = next(iter(rows.values()))
     shown = evenly_chosen(len(first.frames), num_columns)
     top = max(scale_top_of(row.relative_maps) for row in rows.values())
-    figure = _empty_figure(first, num_columns=len(shown), num_models=len(rows))
+    figure = _empty_figure(first, len(shown), num_models=len(rows), named="" not in rows)
     grid = figure.subplots(1 + len(rows), len(shown), squeeze=False)
     for axes, step in zip(grid[0], shown, strict=True):
-        _show(axes, first.frames[step], caption=when(first, step))
+        _show(axes, _for_page(first.frames[step]), caption=when(first, step))
     for row_of_axes, (name, row) in zip(grid[1:], rows.items(), strict=True):
         for axes, step in zip(row_of_axes, _nearest_steps(row, first, shown), strict=True):
-            caption = class_at_step(row, step, line_length=20)
+            caption = top_class(row, row.probabilities[step], line_length=20)
             if row.frame_numbers[step] not in first.frame_numbers[shown]:
                 caption = f"({when(row, step)})\n{caption}"
-            _show(axes, overlay(row.frames[step], row.relative_maps[step], top), caption)
+            frame = _for_page(row.frames[step])
+            _show(axes, overlay(frame, row.relative_maps[step], top), caption)
         if name:
-            _name_row(row_of_axes[0], name, f"predicted:\n{class_of_clip(row, line_length=20)}")
-    title = f"{first.name}\n{true_class(first)}"
+            predicted = top_class(row, row.clip_probabilities, line_length=20)
+            _name_row(row_of_axes[0], name, f"predicted:\n{predicted}")
+    title = f"{clip_name(first)}\n{true_class(first)}"
     if "" in rows:
-        title += f"    predicted: {class_of_clip(first)} (mean of {len(first.frames)} steps)"
+        predicted = top_class(first, first.clip_probabilities, line_length=40, in_one_line=True)
+        title += f"    predicted: {predicted} (mean of {number_of_steps(first)})"
     figure.suptitle(title, fontsize=11, parse_math=False)
-    add_scale(figure, grid[1:].ravel().tolist(), top, first.maps.shape[1:3])
+    cells = {row.maps[0].size for row in rows.values()}
+    add_scale(figure, top, sorted(cells), beside=grid[1:].ravel().tolist())
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=_DPI, bbox_inches="tight", pad_inches=0.1)
 
 
-def _empty_figure(clip_attention: ClipAttention, num_columns: int, num_models: int) -> Figure:
+def _empty_figure(
+    clip_attention: ClipAttention, num_columns: int, num_models: int, named: bool
+) -> Figure:
     height, width = clip_attention.frames.shape[1:3]
     frame_height = min(_COLUMN_WIDTH * height / width, _LARGEST_FRAME_HEIGHT)
-    figure_width = num_columns * _COLUMN_WIDTH + _SCALE_WIDTH + (num_models > 1) * _NAME_WIDTH
+    figure_width = num_columns * _COLUMN_WIDTH + _SCALE_WIDTH + named * _NAME_WIDTH
     rows = frame_height + 0.3 + num_models * (frame_height + _CAPTION_HEIGHT)
     return Figure(figsize=(figure_width, rows + _TITLE_HEIGHT), layout="compressed")
 
@@ -140,16 +147,34 @@ def _show(axes: Axes, picture: np.ndarray, caption: str) -> None:
     axes.spines[:].set_visible(False)
 
 
+def _for_page(frame: np.ndarray) -> np.ndarray:
+    """A frame with no more pixels than are printed."""
+    return shrunk(frame, int(_LARGEST_FRAME_HEIGHT * _DPI))
+
+
 def _name_row(axes: Axes, name: str, prediction: str) -> None:
-    place = {"xy": (0, 0.5), "xycoords": "axes fraction", "textcoords": "offset points"}
-    looks = {"ha": "right", "fontsize": 9, "parse_math": False}
-    axes.annotate(wrapped(name, 20), xytext=(-8, 3), va="bottom", weight="bold", **place, **looks)
-    axes.annotate(prediction, xytext=(-8, -3), va="top", **place, **looks)
+    """Writes to the left of a row: the name above the middle, the prediction below it."""
+    for text, offset, weight in ((wrapped(name, 20), 3, "bold"), (prediction, -3, "normal")):
+        axes.annotate(
+            text,
+            xy=(0, 0.5),
+            xycoords="axes fraction",
+            xytext=(-8, offset),
+            textcoords="offset points",
+            ha="right",
+            va="bottom" if offset > 0 else "top",
+            fontsize=9,
+            fontweight=weight,
+            parse_math=False,
+        )
 
 
 def _nearest_steps(
     clip_attention: ClipAttention, first: ClipAttention, shown: np.ndarray
 ) -> list[int]:
     """The steps of a model that saw what `first` saw at some steps, or nearly."""
-    distances = np.abs(clip_attention.frame_numbers[:, None] - first.frame_numbers[None, shown])
-    return distances.argmin(axis=0).tolist()
+    frames = np.abs(clip_attention.frame_numbers[:, None] - first.frame_numbers[None, shown])
+    # Below one frame, so it decides among the steps of a short clip's repeated last frame only.
+    shares = np.arange(len(clip_attention.frames))[:, None] / len(clip_attention.frames)
+    order = np.abs(shares - shown / len(first.frames))
+    return (frames + order).argmin(axis=0).tolist()

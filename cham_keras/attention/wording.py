@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 from cham_keras.attention.clip_attention import ClipAttention
 
 #: Stands behind a prediction that is right; only where the true class is known.
@@ -10,31 +12,53 @@ RIGHT_MARK = "✓"
 
 def when(clip_attention: ClipAttention, step: int) -> str:
     """Which frame a step saw: number and time in the video."""
-    number, seconds = clip_attention.frame_numbers[step], clip_attention.seconds[step]
-    return f"frame {number}, {seconds:.2f} s"
+    numbers = clip_attention.frame_numbers
+    again = " again" if step > 0 and numbers[step] == numbers[step - 1] else ""
+    return f"frame {numbers[step]}{again}, {clip_attention.seconds[step]:.2f} s"
 
 
-def class_at_step(clip_attention: ClipAttention, step: int, line_length: int) -> str:
-    """The class with the highest probability at a step, and the probability."""
-    probabilities = clip_attention.probabilities[step]
-    return _class_and_share(clip_attention, int(probabilities.argmax()), probabilities, line_length)
+def top_class(
+    clip_attention: ClipAttention,
+    probabilities: np.ndarray,
+    line_length: int,
+    in_one_line: bool = False,
+) -> str:
+    """The most probable class and its probability, with a mark if it is the right one.
+
+    Args:
+        clip_attention: whose classes they are.
+        probabilities: `(classes,)`, of a step or of the clip.
+        line_length: characters in a line of the class's name.
+        in_one_line: whether the probability stands behind the name, and not below it.
+    """
+    index = int(probabilities.argmax())
+    name = wrapped(clip_attention.classes[index], line_length, num_lines=1 if in_one_line else 2)
+    separator = ", " if in_one_line else "\n"
+    mark = f" {RIGHT_MARK}" if index == clip_attention.label else ""
+    return f"{name}{separator}{probabilities[index]:.0%}{mark}"
 
 
-def class_of_clip(clip_attention: ClipAttention, line_length: int = 60) -> str:
-    """The class that the clip is taken for, and its mean probability."""
-    probabilities = clip_attention.clip_probabilities
-    return _class_and_share(clip_attention, clip_attention.predicted, probabilities, line_length)
+def clip_name(clip_attention: ClipAttention, line_length: int = 70) -> str:
+    """The clip's name; of a long one, its end."""
+    name = clip_attention.name
+    return name if len(name) <= line_length else f"…{name[1 - line_length :]}"
+
+
+def number_of_steps(clip_attention: ClipAttention) -> str:
+    """How many steps there are."""
+    steps = len(clip_attention.frames)
+    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def true_class(clip_attention: ClipAttention) -> str:
     """The clip's class, as far as it is known."""
     if clip_attention.label is None:
         return "class not known"
-    return f"class: {wrapped(clip_attention.classes[clip_attention.label], 60)}"
+    return f"class: {wrapped(clip_attention.classes[clip_attention.label], 40, num_lines=1)}"
 
 
 def wrapped(text: str, line_length: int, num_lines: int = 2) -> str:
-    """Breaks a name into lines after blanks, hyphens and underscores; cuts what is too long.
+    r"""Breaks a name into lines after blanks, hyphens and underscores; cuts what is too long.
 
     Args:
         text: the name.
@@ -43,7 +67,7 @@ def wrapped(text: str, line_length: int, num_lines: int = 2) -> str:
 
     Example:
     >>> wrapped("stretch-then-squat", 14)
-    'stretch-then-\\nsquat'
+    'stretch-then-\nsquat'
     >>> wrapped("pneumonoultramicroscopic", 9, num_lines=1)
     'pneumono…'
     """
@@ -59,10 +83,3 @@ def wrapped(text: str, line_length: int, num_lines: int = 2) -> str:
 
 def _cut(line: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length - 1]}…"
-
-
-def _class_and_share(clip_attention, index, probabilities, line_length) -> str:
-    name = wrapped(clip_attention.classes[index], line_length)
-    mark = f" {RIGHT_MARK}" if index == clip_attention.label else ""
-    separator = ", " if "\n" not in name and line_length > 30 else "\n"
-    return f"{name}{separator}{probabilities[index]:.0%}{mark}"

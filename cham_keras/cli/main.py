@@ -16,6 +16,16 @@ from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
 import cham_keras
+from cham_keras.cli.demo import demo
+from cham_keras.cli.evaluate import evaluate
+from cham_keras.cli.explain import explain
+from cham_keras.cli.export import export
+from cham_keras.cli.extract import extract
+from cham_keras.cli.predict import predict
+from cham_keras.cli.prepare import app as prepare_app
+from cham_keras.cli.train import train
+from cham_keras.cli.tune import tune
+from cham_keras.cli.verify import verify
 from cham_keras.progress import stderr
 from cham_keras.settings import read_settings, settings_to_dict
 
@@ -30,22 +40,25 @@ app = App(
     help="Action recognition with convolutional hierarchical attention models.",
     version=lambda: cham_keras.__version__,
 )
-# In the order of the work. A verb is imported when it is called or when help is asked for.
+# In the order of the work. Each module imports what is heavy when its verb is called.
 VERBS = (
-    "demo",
-    "prepare",
-    "extract",
-    "verify",
-    "train",
-    "evaluate",
-    "explain",
-    "tune",
-    "export",
-    "predict",
+    demo,
+    prepare_app,
+    extract,
+    verify,
+    train,
+    evaluate,
+    explain,
+    tune,
+    export,
+    predict,
 )
 for _position, _verb in enumerate(VERBS):
-    _target = "app" if _verb == "prepare" else _verb
-    app.command(f"cham_keras.cli.{_verb}:{_target}", name=_verb, sort_key=_position)
+    if isinstance(_verb, App):
+        _verb.sort_key = _position
+        app.command(_verb)
+    else:
+        app.command(_verb, sort_key=_position)
 
 
 @app.meta.default
@@ -66,7 +79,7 @@ def launch(
     try:
         if settings is not None:
             app.config = (_settings_file(settings, verb=tokens[0] if tokens else ""),)
-        return app(tokens, print_error=True, exit_on_error=False)
+        return app(tokens, exit_on_error=False, result_action="return_value")
     except cyclopts.CycloptsError:
         return 2  # cyclopts has printed its own sentence
     except KeyboardInterrupt:
@@ -98,7 +111,16 @@ def _settings_file(path: Path, verb: str) -> Dict:
     return Dict(settings_to_dict(checked), use_commands_as_keys=False, source=str(path))
 
 
+def run_command(arguments: list[str]) -> int:
+    """Runs `cham` with these arguments and returns its exit code.
+
+    Args:
+        arguments: what stands behind `cham` on the command line.
+    """
+    result = app.meta(arguments, exit_on_error=False, result_action="return_value")
+    return result if isinstance(result, int) else 0
+
+
 def main() -> None:
     """The entry point of the console command."""
-    result = app.meta()
-    sys.exit(result if isinstance(result, int) else 0)
+    sys.exit(run_command(sys.argv[1:]))

@@ -17,33 +17,35 @@ def tune(
     *,
     out: Path,
     max_trials: int = 10,
-    space: SearchSpace = SearchSpace(),  # noqa: B008  frozen
+    space: Annotated[SearchSpace, Parameter(negative_iterable="")] = SearchSpace(),  # noqa: B008
     run: Annotated[RunSettings, Parameter(name="*")] = RunSettings(),  # noqa: B008  frozen
 ) -> None:
     """Search kernel sizes and channels with keras-tuner.
 
-    Writes best.toml, which `cham --settings best.toml train` takes as it is, and
-    trials.md. A search that was broken off goes on where it was.
+    Each trial is a training run that the split `validation` scores. Writes best.toml,
+    which `cham --settings best.toml train` takes as it is, and trials.md. A search that
+    was broken off goes on where it was.
 
     Examples:
 
         cham tune shards --out search --epochs 20
-        cham tune shards --out search --space.filters 16 --space.filters 32 --max-trials 6
+        cham tune shards --out search --space.filters 16 --space.filters 32
 
     Parameters
     ----------
     shards
         Folder that `cham extract` has written, with a split `validation`.
     out
-        The folder to write.
+        The folder to write; one with a search goes on with it.
     max_trials
-        Number of combinations to try.
+        Number of combinations to try; all, if there are fewer.
     """
     from cham_keras.tuning import tune as tune_on_shards
 
     search = tune_on_shards(shards, out, run, space, max_trials)
     stdout.print(Markdown(search.to_markdown()))
     best = out / "best.toml"
-    stdout.print(
-        escape(f"Written to {best}. Next: cham --settings {best} train {shards} --out RUN")
-    )
+    stdout.print(f"{best} holds the best settings. Next:", markup=False)
+    # Not broken into lines, to be copied.
+    command = f"cham --settings {best} train {shards} --out RUN"
+    stdout.print(escape(command), soft_wrap=True)

@@ -53,7 +53,7 @@ def evaluate(run: Run, shards: Path, split: str = "test", batch_size: int | None
     batch_size = batch_size or run.settings.data.batch_size
     with shard_errors_named():
         probabilities = clip_probabilities(model, run, shards, split, batch_size)
-        right, counted = frames_recognised(model, run, shards, split, batch_size)
+        right, counted = frames_recognised(model, run, shards, split, batch_size, clips)
     results = summarize(
         clips,
         probabilities,
@@ -79,7 +79,7 @@ def clip_probabilities(
         short_clips=run.settings.data.short_clips,
     )
     means = []
-    for inputs, _ in track(batches, f"scoring the clips of {split}"):
+    for inputs, _ in track(batches, f"scoring {split}, clips"):
         probabilities = keras.ops.convert_to_numpy(model.predict_on_batch(inputs))
         valid = np.arange(probabilities.shape[1]) < np.asarray(inputs["lengths"])[:, None]
         means.append((probabilities * valid[..., None]).sum(1) / valid.sum(1, keepdims=True))
@@ -87,12 +87,19 @@ def clip_probabilities(
 
 
 def frames_recognised(
-    model: keras.Model, run: Run, shards: Path, split: str, batch_size: int
+    model: keras.Model,
+    run: Run,
+    shards: Path,
+    split: str,
+    batch_size: int,
+    clips: Sequence[ClipRecord],
 ) -> tuple[int, int]:
     """Every frame once: how many are recognised, and how many there are."""
     windows = clip_windows(shards, split, num_frames=run.num_frames, batch_size=batch_size)
     right = counted = 0
-    for inputs, targets, _ in track(windows, f"scoring the frames of {split}"):
+    total = sum(-(-clip.num_frames // run.num_frames) for clip in clips)
+    batches = track(windows, f"scoring {split}, frames", total=-(-total // batch_size))
+    for inputs, targets, _ in batches:
         predicted = np.argmax(model.predict_on_batch(inputs), axis=-1)
         valid = np.asarray(targets) != PADDING_LABEL
         right += int((valid & (predicted == np.asarray(targets))).sum())

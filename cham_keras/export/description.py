@@ -2,7 +2,7 @@
 
 Comes in: a run. Goes out: everything that a video needs on its way into the
 model, so that an export can be used where the run is not. `saved_model` writes
-it, `export_folder` reads it; `predict` prepares videos by it.
+it, `export_folder` reads it; `video_classifier` prepares videos by it.
 """
 
 from pathlib import Path
@@ -86,7 +86,9 @@ def describe_run(run: Run) -> Description:
 def write_description(description: Description, folder: Path) -> None:
     """Writes a description into an export's folder."""
     values: dict[str, Any] = TypeAdapter(Description).dump_python(description, mode="json")
-    write_json(folder / DESCRIPTION_FILE, {"schema_version": values.pop("schema_version"), **values})
+    write_json(
+        folder / DESCRIPTION_FILE, {"schema_version": values.pop("schema_version"), **values}
+    )
 
 
 def read_description(folder: Path) -> Description:

@@ -45,7 +45,9 @@ def check_graph(folder: Path) -> None:
             if re.fullmatch(pattern, node.op):
                 raise RuntimeError(_sentence(kind, node.op, node.name, place))
         if node.attr[_MUST_COMPILE].b:
-            raise RuntimeError(_sentence("XLA", f"{node.op} with {_MUST_COMPILE}", node.name, place))
+            raise RuntimeError(
+                _sentence("XLA", f"{node.op} with {_MUST_COMPILE}", node.name, place)
+            )
 
 
 def nodes_of_signatures(folder: Path) -> Iterator[tuple[Any, str]]:

@@ -1,7 +1,7 @@
 """The inference model of a run, and how it is called with arrays.
 
 Comes in: a run. Goes out: a Keras model with every output that an export has.
-`saved_model` exports it; `predict` runs it; `parity` compares with it.
+`saved_model` exports it; `video_classifier` runs it; `parity` compares with it.
 """
 
 import keras

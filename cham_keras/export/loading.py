@@ -1,7 +1,7 @@
 """Running a SavedModel with TensorFlow alone: neither Keras nor this package is needed.
 
-Comes in: the folder of one version and arrays. Goes out: arrays. `predict` uses
-it for exports. As a program, `python loading.py VERSION BATCHES.npz SCORES.npz`,
+Comes in: the folder of one version and arrays. Goes out: arrays. `video_classifier`
+uses it for exports. As a program, `python loading.py VERSION BATCHES.npz SCORES.npz`,
 it does the same where Keras and this package cannot be imported at all; `parity`
 starts it so. For that, nothing of the package may be imported here.
 """
@@ -34,8 +34,13 @@ class LoadedSavedModel:
         try:
             # Kept: the signature does not keep the variables alive.
             self._loaded = tf.saved_model.load(str(folder))
-        except (OSError, tf.errors.OpError) as error:
-            raise ValueError(f"{folder} must be a SavedModel. {error}") from error
+        # IndexError is what TensorFlow makes of a file that is too short.
+        except (OSError, IndexError, tf.errors.OpError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(
+                f"{folder} must be a whole SavedModel. TensorFlow says: {reason}. "
+                "Run `cham export` again."
+            ) from error
         if SIGNATURE not in self._loaded.signatures:
             raise ValueError(
                 f"The SavedModel {folder} must have the signature {SIGNATURE}. "
@@ -67,15 +72,17 @@ class LoadedSavedModel:
                 f"`features` must be of shape {self.features_shape.as_list()}. "
                 f"Received: {list(features.shape)}."
             )
-        if lengths is None:
-            lengths = np.full(features.shape[0], features.shape[1])
-        try:
-            outputs = self._signature(
-                features=tf.constant(features), lengths=tf.constant(lengths, tf.int32)
+        num_clips, num_steps = features.shape[:2]
+        lengths = np.full(num_clips, num_steps) if lengths is None else np.asarray(lengths)
+        # The graph checks the same, for whoever serves it, with TensorFlow's words around it.
+        if lengths.shape != (num_clips,) or np.any((lengths < 1) | (lengths > num_steps)):
+            raise ValueError(
+                f"`lengths` must be {num_clips} number(s) from 1 to {num_steps}, one for each "
+                f"clip of `features`. Received: {lengths.tolist()}."
             )
-        except tf.errors.InvalidArgumentError as error:
-            # The graph checks the lengths itself, for whoever serves it.
-            raise ValueError(error.message) from error
+        outputs = self._signature(
+            features=tf.constant(features), lengths=tf.constant(lengths, tf.int32)
+        )
         return {name: _array(output) for name, output in outputs.items()}
 
 

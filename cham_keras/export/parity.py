@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cham_keras.data import clip_dataset, shard_errors_named
+from cham_keras.data import clip_dataset, read_manifest, shard_errors_named
 from cham_keras.export import loading
 from cham_keras.export.export_folder import version_folder
 from cham_keras.export.inference import KerasScorer
@@ -141,6 +141,7 @@ def drawn_batches(run: Run, seed: int) -> list[Batch]:
 
 def batches_of_shards(run: Run, shards: Path, split: str) -> list[Batch]:
     """A batch of the first clips of a split, and the first one's first half."""
+    require_same_features(run, read_manifest(shards), shards)
     clips = clip_dataset(
         shards,
         split,
@@ -148,9 +149,6 @@ def batches_of_shards(run: Run, shards: Path, split: str) -> list[Batch]:
         batch_size=_CLIPS_FROM_SHARDS,
         short_clips=run.settings.data.short_clips,
     )
-    from cham_keras.data import read_manifest
-
-    require_same_features(run, read_manifest(shards), shards)
     with shard_errors_named():
         inputs, _ = next(clips.as_numpy_iterator())
     half = (int(inputs["lengths"][0]) + 1) // 2

@@ -94,8 +94,8 @@ def export_saved_model(
 
 
 def _write_graph(model: keras.Model, run: Run, folder: Path) -> None:
+    # Without `archive.track(model)`: it would write every weight twice, and dropout's seeds.
     archive = keras.export.ExportArchive()
-    archive.track(model)
     archive.add_endpoint(
         SIGNATURE,
         serving_function(model, run.manifest.classes),

@@ -30,13 +30,13 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar on by one step."""
-        note = f"loss {logs['loss']:.3f}  accuracy {logs['clip_accuracy']:.2f}{self._validation}"
+        note = f"loss {logs['loss']:.2f} acc {logs['clip_accuracy']:.2f}{self._validation}"
         self._bar.update(self._task, advance=1, note=note)
 
     def on_epoch_end(self, epoch, logs=None):
         """Takes up the validation's figures."""
         if "val_clip_accuracy" in logs:
-            self._validation = f"  validation {logs['val_clip_accuracy']:.2f}"
+            self._validation = f" val {logs['val_clip_accuracy']:.2f}"
 
     def close(self):
         """Leaves the bar as it is; safe to call after an error."""

@@ -9,8 +9,11 @@ from cham_keras.runs import RunSettings, build_model
 from cham_keras.training import compile_model
 from cham_keras.tuning.search_space import SearchSpace
 
+
 class CHAMHyperModel(keras_tuner.HyperModel):
     """A model of this package whose kernel sizes and channels a tuner chooses.
+
+    `tune` searches with it; it goes into any other tuner of keras-tuner as well.
 
     Args:
         base: all settings that are not searched.
@@ -53,13 +56,10 @@ class CHAMHyperModel(keras_tuner.HyperModel):
     def settings_of(self, hp: keras_tuner.HyperParameters) -> RunSettings:
         """The base settings with the values of one trial in their places."""
         chosen = {
-            field.name: hp.Choice(field.name, list(choices), ordered=True)
-            for field in dataclasses.fields(self.space)
-            if (choices := getattr(self.space, field.name)) is not None
+            name: hp.Choice(name, list(choices), ordered=True)
+            for name, choices in self.space.choices().items()
         }
-        return dataclasses.replace(
-            self.base, model=dataclasses.replace(self.base.model, **chosen)
-        )
+        return dataclasses.replace(self.base, model=dataclasses.replace(self.base.model, **chosen))
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles the model of one trial, from the same seed each time."""

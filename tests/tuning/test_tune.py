@@ -1,0 +1,306 @@
+"""The tuner on tiny shards: what a search leaves, how it goes on, what it refuses."""
+
+import dataclasses
+import shutil
+import threading
+
+import pytest
+from shard_making import make_shards
+
+from cham_keras.cli.tune import tune as tune_command
+from cham_keras.data import read_manifest
+from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
+from cham_keras.settings import read_settings, settings_from_dict
+from cham_keras.training import train
+from cham_keras.tuning import SearchSpace, tune, tuner
+from cham_keras.tuning.tuner import ShuffledCombinations
+
+# keras-tuner names its threads in the old way.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:currentThread:DeprecationWarning:keras_tuner"),
+    pytest.mark.filterwarnings("ignore:getName:DeprecationWarning:keras_tuner"),
+]
+
+TINY = RunSettings(
+    epochs=2,
+    model=ModelSettings(
+        name="conv_attention", head_units=8, candidate_activation="tanh", attention_scale=12.0
+    ),
+    data=DataSettings(num_frames=5, batch_size=6),
+    optimizer=OptimizerSettings(learning_rate=0.02),
+)
+SPACE = SearchSpace(kernel_size=(1, 3), input_kernel_size=(1,), filters=(2, 4))
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    counts = {"train": 6, "validation": 5, "test": 1}
+    return make_shards(tmp_path_factory.mktemp("data") / "shards", clips_per_class=counts)
+
+
+class Training:
+    """Stands for `train`: notes the settings; a trial of choice is broken off.
+
+    Where it is given a run, it copies that one in place of training.
+    """
+
+    def __init__(self, broken_off=None, copied=None):
+        self.settings = []
+        self.broken_off = broken_off
+        self.copied = copied
+
+    def __call__(self, shards, out, settings, overwrite):
+        self.settings.append(settings)
+        if len(self.settings) == self.broken_off:
+            raise KeyboardInterrupt
+        if self.copied is None:
+            return train(shards, out, settings, overwrite=overwrite)
+        return open_run(shutil.copytree(self.copied, out))
+
+
+@pytest.fixture(scope="module")
+def training():
+    return Training(broken_off=2)
+
+
+@pytest.fixture(scope="module")
+def search(shards, training, tmp_path_factory):
+    """Three trials, in three goes: one alone, one that is broken off, the rest."""
+    folder = tmp_path_factory.mktemp("searches") / "search"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuner, "train", training)
+        tune(shards, folder, TINY, SPACE, max_trials=1)
+        with pytest.raises(KeyboardInterrupt):
+            tune(shards, folder, TINY, SPACE, max_trials=3)
+        return tune(shards, folder, TINY, SPACE, max_trials=3)
+
+
+def values_of(search):
+    return [trial.values for trial in search.trials]
+
+
+def rows_of(table):
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()]
+
+
+def test_best_settings_are_those_of_the_best_trial_and_read_back(search):
+    best = read_settings(RunSettings, search.folder / "best.toml")
+    assert best == search.best == search.trials[0].settings
+    chosen = search.trials[0].values
+    assert best == dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, **chosen))
+    assert search.trials[0].score == max(trial.score for trial in search.trials)
+
+
+def test_training_with_the_best_settings_gives_the_trials_accuracy_again(search, shards, tmp_path):
+    best = read_settings(RunSettings, search.folder / "best.toml")
+    run = train(shards, tmp_path / "run", best)
+    assert run.metrics()["kept"]["val_clip_accuracy"] == search.trials[0].score
+    assert run.metrics()["parameters"] == search.trials[0].parameters
+
+
+def test_a_later_trial_scores_as_a_run_of_its_own(search, shards, tmp_path):
+    # What one trial leaves behind (seeds, names, an iterator) must not reach the next.
+    last = max(search.trials, key=lambda trial: trial.run.name)
+    assert last.run.name == "2"
+    history = (train(shards, tmp_path / "run", last.settings).folder / "history.csv").read_text()
+    assert history == (last.run / "history.csv").read_text()
+
+
+def test_table_lists_every_trial_the_best_first(search):
+    names, _, *rows = rows_of((search.folder / "trials.md").read_text())
+    assert names[:3] == ["kernel_size", "input_kernel_size", "filters"]
+    assert names[3:] == ["parameters", "validation accuracy", "run"]
+    assert len(rows) == len(search.trials) == 3
+    scores = [float(row[4]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    for row, trial in zip(rows, search.trials, strict=True):
+        assert row[:3] == [str(value) for value in trial.values.values()]
+        assert row[4] == f"{trial.score:.3f}"
+        assert search.folder / row[5] == trial.run
+
+
+def test_no_combination_is_tried_twice_and_all_come_from_the_space(search):
+    tried = values_of(search)
+    assert all(values in SPACE.combinations() for values in tried)
+    assert len({tuple(values.items()) for values in tried}) == 3
+
+
+def test_one_value_alone_fixes_a_setting(search):
+    assert {trial.settings.model.input_kernel_size for trial in search.trials} == {1}
+
+
+def test_of_equal_scores_the_smaller_model_stands_first_and_failures_last(search):
+    first = search.trials[0]
+    smaller = dataclasses.replace(first, parameters=first.parameters - 1)
+    failed = dataclasses.replace(first, score=None, parameters=None, failure="out of memory")
+    assert sorted([failed, first, smaller], key=lambda trial: trial.rank) == [
+        smaller,
+        first,
+        failed,
+    ]
+
+
+def test_the_best_trial_alone_keeps_its_model(search):
+    assert open_run(search.trials[0].run).load_model().count_params() > 0
+    assert not any((trial.run / "model.keras").exists() for trial in search.trials[1:])
+
+
+def test_a_search_that_stopped_goes_on_as_if_it_had_not(search, training):
+    first, broken_off, again, last = training.settings
+    assert broken_off == again
+    oracle = ShuffledCombinations(SPACE.combinations(), max_trials=3, seed=TINY.seed)
+    expected = []
+    for number in range(3):
+        expected.append(oracle.populate_space(str(number))["values"])
+        oracle.start_order.append(str(number))
+    in_order = sorted(search.trials, key=lambda trial: trial.run.name)
+    assert [trial.values for trial in in_order] == expected
+    assert [trial.settings for trial in in_order] == [first, again, last]
+
+
+def test_a_search_that_breaks_off_in_its_first_trial_goes_on(search, shards, tmp_path, monkeypatch):
+    training = Training(broken_off=1, copied=search.trials[0].run)
+    monkeypatch.setattr(tuner, "train", training)
+    with pytest.raises(KeyboardInterrupt):
+        tune(shards, tmp_path / "search", TINY, SPACE, max_trials=20)
+    assert not (tmp_path / "search" / "best.toml").exists()
+    one = tune(shards, tmp_path / "search", TINY, SPACE, max_trials=1)
+    assert [trial.settings for trial in one.trials] == [training.settings[0]]
+
+
+def test_a_search_that_has_ended_is_read_and_not_run_again(search, shards, monkeypatch, capsys):
+    monkeypatch.delattr(tuner, "train")
+    assert tune(shards, search.folder, TINY, SPACE, max_trials=3) == search
+    assert capsys.readouterr().out == ""  # results only go there
+
+
+def test_every_combination_is_tried_where_there_are_fewer_than_trials():
+    combinations = SearchSpace().combinations()
+    oracle = ShuffledCombinations(combinations, max_trials=1000, seed=0)
+    assert oracle.max_trials == len(combinations) == 24
+    drawn = []
+    for number in range(24):
+        drawn.append(oracle.populate_space(str(number))["values"])
+        oracle.start_order.append(str(number))
+    assert drawn != combinations
+    assert sorted(drawn, key=combinations.index) == combinations
+
+
+def test_the_seed_decides_the_order():
+    first = [
+        ShuffledCombinations(SearchSpace().combinations(), 24, seed).populate_space("0")["values"]
+        for seed in (0, 0, 1, 2)
+    ]
+    assert first[0] == first[1]
+    assert first[2:] != first[:2]
+
+
+def test_a_model_that_fails_alone_stands_last_with_its_reason(
+    search, shards, tmp_path, monkeypatch
+):
+    class ResourceExhaustedError(Exception):
+        """TensorFlow's has this name."""
+
+    class SmallMemory(Training):
+        def __call__(self, shards, out, settings, overwrite):
+            if settings.model.filters == 4:
+                raise ResourceExhaustedError("OOM when allocating tensor with shape[64,30,7,7,4]")
+            return super().__call__(shards, out, settings, overwrite)
+
+    monkeypatch.setattr(tuner, "train", SmallMemory(copied=search.trials[0].run))
+    found = tune(shards, tmp_path / "search", TINY, SPACE)
+    assert [trial.values["filters"] for trial in found.trials] == [2, 2, 4, 4]
+    assert found.best.model.filters == 2
+    assert rows_of(found.to_markdown())[-1][3:5] == ["", "failed: out of memory"]
+
+
+def test_a_search_without_a_good_trial_says_so(shards, tmp_path, capsys):
+    diverging = dataclasses.replace(TINY, optimizer=OptimizerSettings(learning_rate=1e38))
+    space = dataclasses.replace(SPACE, kernel_size=(1,), filters=(2,))
+    with pytest.raises(ValueError, match="at least one trial that ends well"):
+        tune(shards, tmp_path / "search", diverging, space)
+    assert "failed: the loss is not finite" in capsys.readouterr().err
+    assert not (tmp_path / "search" / "best.toml").exists()
+
+
+def test_damaged_shards_end_the_search_with_their_sentence_and_leave_no_bar(tmp_path):
+    shards = make_shards(tmp_path / "shards")
+    shard = shards / read_manifest(shards).splits["train"].shards[0].file
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 255
+    shard.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"Shard \S.*Run `cham verify`"):
+        tune(shards, tmp_path / "search", TINY, SPACE)
+    assert "_RefreshThread" not in {type(thread).__name__ for thread in threading.enumerate()}
+
+
+def test_a_model_without_kernels_is_refused_and_nothing_is_written(shards, tmp_path):
+    settings = RunSettings(model=ModelSettings(name="fc_attention"))
+    with pytest.raises(ValueError, match="must be a model with kernels.*Received: fc_attention"):
+        tune(shards, tmp_path / "search", settings, SPACE)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_setting_that_the_model_lacks_is_refused_and_nothing_is_written(shards, tmp_path):
+    settings = dataclasses.replace(TINY, model=ModelSettings(name="conv_attention", skip=3))
+    with pytest.raises(ValueError, match="`model.skip` is no setting of the model conv_attention"):
+        tune(shards, tmp_path / "search", settings, SPACE)
+    assert not (tmp_path / "search").exists()
+
+
+def test_shards_without_validation_are_refused_and_nothing_is_written(tmp_path):
+    shards = make_shards(tmp_path / "shards", clips_per_class={"train": 2, "test": 1})
+    with pytest.raises(ValueError, match="split `validation`.*Received: .* with train, test"):
+        tune(shards, tmp_path / "search", TINY, SPACE)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_number_of_trials_below_one_is_refused(shards, tmp_path):
+    with pytest.raises(ValueError, match="`max_trials` must be at least 1. Received: 0"):
+        tune(shards, tmp_path / "search", TINY, SPACE, max_trials=0)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_search_with_other_settings_is_not_gone_on_with(search, shards):
+    books = sorted(search.folder.rglob("*"))
+    other = dataclasses.replace(TINY, epochs=4)
+    with pytest.raises(ValueError, match="one with other settings. Name another folder"):
+        tune(shards, search.folder, other, SPACE)
+    with pytest.raises(ValueError, match="one with other settings. Name another folder"):
+        tune(shards, search.folder, TINY, dataclasses.replace(SPACE, filters=(2, 8)))
+    assert sorted(search.folder.rglob("*")) == books
+
+
+def test_a_search_on_other_shards_is_not_gone_on_with(search, tmp_path):
+    shards = make_shards(tmp_path / "shards", seed=1)
+    with pytest.raises(ValueError, match="one with other shards. Name another folder"):
+        tune(shards, search.folder, TINY, SPACE)
+
+
+def test_a_folder_with_other_files_is_left_alone(shards, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="must be new, empty or hold a search"):
+        tune(shards, tmp_path, TINY, SPACE)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"kernel_size": [2]}, "odd positive integer. Received: 2"),
+        ({"filters": []}, "`filters` "),
+        ({"filters": [8, 8]}, r"`filters` must hold each value once. Received: \[8, 8\]"),
+        ({"kernels": [3]}, "`kernels` is not a known setting. Known: kernel_size"),
+    ],
+)
+def test_a_space_that_breaks_a_rule_is_refused(values, rule):
+    with pytest.raises(ValueError, match=rule):
+        settings_from_dict(SearchSpace, values, source="test")
+
+
+def test_the_command_prints_the_table_and_what_comes_next(search, shards, capsys):
+    tune_command(shards, out=search.folder, max_trials=3, space=SPACE, run=TINY)
+    printed = capsys.readouterr().out
+    assert f"{search.trials[0].score:.3f}" in printed
+    command = f"cham --settings {search.folder / 'best.toml'} train {shards} --out RUN"
+    assert command in printed.splitlines()
