@@ -11,7 +11,17 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Package -> its `__all__`, sorted. Whoever adds a public name adds it here too.
 PUBLIC_NAMES = {
     "cham_keras": ["__version__", "layers", "losses", "metrics", "models"],
-    "cham_keras.attention": [],
+    "cham_keras.attention": [
+        "AttentionReader",
+        "ClipAttention",
+        "attention_of_video",
+        "explain_split",
+        "explain_video",
+        "overlay",
+        "write_attention_picture",
+        "write_attention_video",
+        "write_comparison_picture",
+    ],
     "cham_keras.cli": [],
     "cham_keras.data": [
         "Backbone",
@@ -38,9 +48,25 @@ PUBLIC_NAMES = {
         "write_video",
     ],
     "cham_keras.data.prepare": ["prepare_csv", "prepare_folder"],
-    "cham_keras.demo": [],
+    "cham_keras.demo": [
+        "ACTIONS",
+        "DemoSettings",
+        "draw_clip",
+        "run_demo",
+        "write_drawn_actions",
+    ],
     "cham_keras.evaluation": ["Results", "evaluate"],
-    "cham_keras.export": [],
+    "cham_keras.export": [
+        "Export",
+        "ParityError",
+        "ParityReport",
+        "Prediction",
+        "VideoClassifier",
+        "check_parity",
+        "export_saved_model",
+        "open_export",
+        "predict",
+    ],
     "cham_keras.layers": [
         "ConvAttentionLSTMCell",
         "ConvLSTMCell",
@@ -58,8 +84,8 @@ PUBLIC_NAMES = {
         "build_model",
         "open_run",
     ],
-    "cham_keras.training": ["compile_model", "train"],
-    "cham_keras.tuning": [],
+    "cham_keras.training": ["clip_datasets", "compile_model", "resolve", "train"],
+    "cham_keras.tuning": ["CHAMHyperModel", "Search", "SearchSpace", "Trial", "tune"],
 }
 
 NAMES = [(package, name) for package, names in PUBLIC_NAMES.items() for name in names]

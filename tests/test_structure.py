@@ -32,11 +32,11 @@ MAY_IMPORT = {
     "evaluation": RUNS_AND_ABOVE,
     "attention": RUNS_AND_ABOVE,
     "export": RUNS_AND_ABOVE,
-    "tuning": {"training", "evaluation"},
+    "tuning": RUNS_AND_ABOVE | {"training"},
     "demo": RUNS_AND_ABOVE | STAGES,
     "cli": RUNS_AND_ABOVE | STAGES | {"demo"},
-    # The package's own __init__: what a saved model needs, and no more.
-    "__init__": MODEL_PARTS,
+    # The package's own __init__: what a saved model needs, and the command's quiet start.
+    "__init__": MODEL_PARTS | {"cli"},
 }
 
 #: What the parts that make up a model may import from outside, at the top of a module.

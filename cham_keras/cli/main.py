@@ -9,7 +9,7 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -41,7 +41,7 @@ app = App(
     version=lambda: cham_keras.__version__,
 )
 # In the order of the work. Each module imports what is heavy when its verb is called.
-VERBS = (
+VERBS: tuple[Any, ...] = (
     demo,
     prepare_app,
     extract,

@@ -112,6 +112,7 @@ class HierarchicalSkipRNN(keras.layers.Layer):
             sequences, initial_state=[h1, c1], mask=mask, training=training
         )
         h2 = ops.cast(h2, below.dtype)
+        schedule: EverySkipSteps | CountedSteps
         if initial_state is None and mask is None:
             schedule = EverySkipSteps(ops.shape(below)[1], self.skip)
         else:
@@ -157,7 +158,7 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         step = (height, width, first[-1] + second[-1])
         if self.emit == "updates" and time is not None:
             time = (time + (0 if initial_state_shape is None else self.skip - 1)) // self.skip
-        shapes = [(batch, time, *step) if self.return_sequences else (batch, *step)]
+        shapes: list[tuple] = [(batch, time, *step) if self.return_sequences else (batch, *step)]
         if self.return_state:
             shapes += [first, first, second, second, (batch,)]
         if self.return_attention:

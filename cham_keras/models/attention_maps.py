@@ -33,7 +33,7 @@ def with_attention(model):
     """
     names = [layer.name for layer in model.layers]
     recurrent = model.get_layer(RECURRENT_LAYER_NAME) if RECURRENT_LAYER_NAME in names else None
-    if not getattr(recurrent, "return_attention", False):
+    if recurrent is None or not getattr(recurrent, "return_attention", False):
         raise ValueError(
             f"The model must hold a layer {RECURRENT_LAYER_NAME!r} with return_attention=True, "
             f"as those of cham_keras.models do. Received: a model with the layers {names}"

@@ -48,12 +48,8 @@ class Run:
 
     @property
     def num_frames(self) -> int:
-        """Frames a clip; resolved settings always say it."""
-        if self.settings.data.num_frames is None:
-            raise ValueError(
-                f"`data.num_frames` must stand in {self.folder / SETTINGS_FILE}. Received: nothing."
-            )
-        return self.settings.data.num_frames
+        """Frames a clip."""
+        return self.settings.num_frames
 
     def load_model(self) -> keras.Model:
         """Loads the trained model."""

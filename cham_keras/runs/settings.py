@@ -17,6 +17,10 @@ def _odd(value: int) -> int:
     return value
 
 
+#: Frames a clip in the paper's protocol (Sec. 3.2).
+PAPER_FRAMES = 30
+PAPER_FRAMES_OF_CHAM = 60
+
 OddInt = Annotated[int, AfterValidator(_odd)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -103,3 +107,9 @@ class RunSettings:
     """The batches."""
     optimizer: OptimizerSettings = OptimizerSettings()
     """The optimizer."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames a clip: as set, or the paper's number for the model."""
+        paper = PAPER_FRAMES_OF_CHAM if self.model.name == "cham" else PAPER_FRAMES
+        return self.data.num_frames or paper

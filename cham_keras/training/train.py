@@ -1,6 +1,7 @@
 """The fit: from a folder of shards and settings to a run folder."""
 
 import dataclasses
+import functools
 import math
 import time
 from pathlib import Path
@@ -33,10 +34,6 @@ from cham_keras.runs.run_folder import (
 )
 from cham_keras.settings import write_settings
 from cham_keras.training.callbacks import HistoryFile, KeepModel, ProgressBar, StopOnBadLoss
-
-#: Frames a clip in the paper's protocol (Sec. 3.2).
-PAPER_FRAMES = {"cham": 60}
-PAPER_FRAMES_OF_OTHERS = 30
 
 
 def train(
@@ -116,12 +113,8 @@ def train(
 
 def resolve(settings: RunSettings) -> RunSettings:
     """Fills in what depends on other settings: the paper's number of frames for the model."""
-    if settings.data.num_frames is not None:
-        return settings
-    num_frames = PAPER_FRAMES.get(settings.model.name, PAPER_FRAMES_OF_OTHERS)
-    return dataclasses.replace(
-        settings, data=dataclasses.replace(settings.data, num_frames=num_frames)
-    )
+    data = dataclasses.replace(settings.data, num_frames=settings.num_frames)
+    return dataclasses.replace(settings, data=data)
 
 
 def compile_model(model: keras.Model, settings: RunSettings) -> None:
@@ -149,19 +142,19 @@ def learning_rate_schedule(settings: OptimizerSettings) -> Any:
 
 def clip_datasets(shards: Path, settings: RunSettings) -> tuple[Any, Any]:
     """The training clips, random and without end, and the validation clips or None."""
-    common = {
-        "num_frames": settings.data.num_frames,
-        "batch_size": settings.data.batch_size,
-        "short_clips": settings.data.short_clips,
-        "seed": settings.seed,
-    }
-    training_clips = clip_dataset(
-        shards, "train", sampling="random", shuffle=True, repeat=True, **common
+    read = functools.partial(
+        clip_dataset,
+        shards,
+        num_frames=settings.num_frames,
+        batch_size=settings.data.batch_size,
+        short_clips=settings.data.short_clips,
+        seed=settings.seed,
     )
+    training_clips = read(split="train", sampling="random", shuffle=True, repeat=True)
     if "validation" not in read_manifest(shards).splits:
         stderr.print("No split `validation` in the shards: the last epoch's model is kept.")
         return training_clips, None
-    return training_clips, clip_dataset(shards, "validation", sampling="uniform", **common)
+    return training_clips, read(split="validation", sampling="uniform")
 
 
 def _early_stopping(watched: str | None, patience: int | None) -> list[Any]:
@@ -205,7 +198,7 @@ def _summary(
 
 def _notice_short_clips(shards: Path, settings: RunSettings) -> None:
     """Says how many clips are shorter than what is sampled, and what they get."""
-    num_frames = settings.data.num_frames
+    num_frames = settings.num_frames
     clips = clips_in_split(shards, "train")
     short = sum(clip.num_frames < num_frames for clip in clips)
     if short:

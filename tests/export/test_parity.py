@@ -9,7 +9,9 @@ import pytest
 from export_testing import CLASSES, write_tiny_run
 
 from cham_keras.export import ParityError, check_parity, export_saved_model, loading, parity
-from cham_keras.export.parity import PARITY_FILE, output_differences
+from cham_keras.export.inference import KerasScorer
+from cham_keras.export.loading import LoadedSavedModel
+from cham_keras.export.parity import PARITY_FILE, drawn_batches, output_differences
 from cham_keras.files import read_json
 
 
@@ -22,6 +24,17 @@ def test_an_export_gives_its_runs_scores_and_the_report_says_so(run, shards, tmp
         *("top_classes", "top_scores"),
     }
     assert max(report["differences"].values()) < 1e-5
+
+
+def test_drawn_clips_are_of_several_sizes_and_padded_and_agree(version, run):
+    batches = drawn_batches(run, seed=0)
+    assert len({batch["features"].shape[:2] for batch in batches}) == 3
+    padded = [batch for batch in batches if batch["lengths"].min() < batch["features"].shape[1]]
+    assert len(padded) == 2
+    keras_model, served = KerasScorer(run), LoadedSavedModel(version)
+    for batch in batches:
+        found = output_differences(keras_model(**batch), served(**batch), CLASSES)
+        assert max(found.values()) < 1e-5
 
 
 def test_the_export_of_another_run_is_found_out(version, shards, tmp_path):
