@@ -47,7 +47,11 @@ def settings_from_dict(cls: type[Settings], values: dict[str, Any], source: str)
 
 
 def settings_to_dict(value: Any) -> dict[str, Any]:
-    """Settings as nested dictionaries of plain values, without those that are None."""
+    """Settings as nested dictionaries of plain values, without those that are None.
+
+    TOML has no None. A setting that may be None must have None as its default, so
+    that it reads back as it was; a test holds this for all settings.
+    """
     dumped = TypeAdapter(type(value)).dump_python(value, mode="json")
     return _without_none(dumped)
 

@@ -1,9 +1,15 @@
 """Settings: what is read, what is refused, and in what words."""
 
+import dataclasses
+import typing
+
 import pytest
 
-from cham_keras.runs import ModelSettings, RunSettings
+from cham_keras.demo import DemoSettings
+from cham_keras.runs import ModelSettings, OptimizerSettings, RunSettings
 from cham_keras.settings import read_settings, settings_from_dict, write_settings
+from cham_keras.training.train import learning_rate_schedule
+from cham_keras.tuning import SearchSpace
 
 
 def test_settings_survive_their_file(tmp_path):
@@ -11,6 +17,24 @@ def test_settings_survive_their_file(tmp_path):
     write_settings(tmp_path / "settings.toml", settings, comment="what\nand why")
     assert (tmp_path / "settings.toml").read_text().startswith("# what\n# and why\n")
     assert read_settings(RunSettings, tmp_path / "settings.toml") == settings
+
+
+@pytest.mark.parametrize("cls", [RunSettings, DemoSettings, SearchSpace])
+def test_none_stands_only_where_it_is_the_default(cls):
+    fields = list(dataclasses.fields(cls))
+    while fields:
+        field = fields.pop()
+        if dataclasses.is_dataclass(field.type):
+            fields += dataclasses.fields(field.type)
+        elif type(None) in typing.get_args(field.type):
+            assert field.default is None, f"{field.name} could not be read back from TOML"
+
+
+def test_a_rate_that_never_falls_survives_its_file(tmp_path):
+    settings = RunSettings(optimizer=OptimizerSettings(decay_iteration="never"))
+    write_settings(tmp_path / "settings.toml", settings)
+    assert read_settings(RunSettings, tmp_path / "settings.toml") == settings
+    assert learning_rate_schedule(settings.optimizer) == 1e-4
 
 
 def test_what_is_left_out_keeps_its_default():

@@ -13,7 +13,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run on a split of shards.
 
-    Writes evaluation/<split>.json, .csv (a row a clip), .md and .png into the run folder.
+    Writes evaluation/SPLIT.json, .csv (a row a clip), .md and .png into the run folder.
 
     Examples:
 

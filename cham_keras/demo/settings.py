@@ -55,5 +55,5 @@ def run_settings(name: str, demo: DemoSettings) -> RunSettings:
             **({} if name == "fc_attention" else convolutional),  # type: ignore[arg-type]
         ),
         data=DataSettings(num_frames=demo.num_frames, batch_size=16),
-        optimizer=OptimizerSettings(learning_rate=3e-3, clip_norm=1.0, decay_iteration=None),
+        optimizer=OptimizerSettings(learning_rate=3e-3, clip_norm=1.0, decay_iteration="never"),
     )

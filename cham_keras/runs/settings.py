@@ -79,8 +79,8 @@ class OptimizerSettings:
 
     learning_rate: PositiveFloat = 1e-4
     """Learning rate at the start."""
-    decay_iteration: PositiveInt | None = 10_000
-    """The step from which on the learning rate is decayed; not given: never."""
+    decay_iteration: PositiveInt | Literal["never"] = 10_000
+    """The step from which on the learning rate is decayed, or never."""
     decay_factor: PositiveFloat = 0.1
     """What the learning rate is multiplied by then."""
     clip_norm: PositiveFloat | None = None

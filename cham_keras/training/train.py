@@ -131,7 +131,7 @@ def compile_model(model: keras.Model, settings: RunSettings) -> None:
 
 def learning_rate_schedule(settings: OptimizerSettings) -> Any:
     """The learning rate as a number, or as a schedule with one fall."""
-    if settings.decay_iteration is None:
+    if settings.decay_iteration == "never":
         return settings.learning_rate
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         # The schedule changes after its boundary; the decayed rate holds from the iteration on.

@@ -153,7 +153,7 @@ def test_a_saved_model_from_elsewhere_is_named(version, tmp_path):
 
 
 def test_the_description_survives_settings_that_are_switched_off(run, tmp_path):
-    optimizer = dataclasses.replace(run.settings.optimizer, decay_iteration=None)
+    optimizer = dataclasses.replace(run.settings.optimizer, decay_iteration="never")
     settings = dataclasses.replace(run.settings, optimizer=optimizer)
     description = describe_run(dataclasses.replace(open_run(run.folder), settings=settings))
     write_description(description, tmp_path)
