@@ -77,8 +77,8 @@ def launch(
         Show the traceback of an error.
     """
     try:
-        if settings is not None:
-            app.config = (_settings_file(settings, verb=tokens[0] if tokens else ""),)
+        verb = tokens[0] if tokens else ""
+        app.config = () if settings is None else (_settings_file(settings, verb),)
         return app(tokens, exit_on_error=False, result_action="return_value")
     except cyclopts.CycloptsError:
         return 2  # cyclopts has printed its own sentence

@@ -5,14 +5,12 @@ import json
 import pytest
 from export_testing import CLASSES, write_tiny_run, write_tiny_shards
 
-from cham_keras.cli.main import app
+from cham_keras.cli.main import run_command
 
 
-def cham(*tokens: object) -> object:
-    """Runs the command line; errors come out as the exit code and a sentence."""
-    return app.meta(
-        [str(token) for token in tokens], exit_on_error=False, result_action="return_value"
-    )
+def cham(*tokens: object) -> int:
+    """Runs the command line in this process; returns the exit code."""
+    return run_command([str(token) for token in tokens])
 
 
 @pytest.fixture(scope="module")

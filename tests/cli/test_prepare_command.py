@@ -2,15 +2,13 @@
 
 import pytest
 
-from cham_keras.cli.main import app
+from cham_keras.cli.main import run_command
 from cham_keras.data.clip_list import read_clip_list
 
 
-def cham(*tokens: object) -> object:
-    """Runs the command line; errors come out as they are raised."""
-    return app.meta(
-        [str(token) for token in tokens], exit_on_error=False, result_action="return_value"
-    )
+def cham(*tokens: object) -> int:
+    """Runs the command line in this process; returns the exit code."""
+    return run_command([str(token) for token in tokens])
 
 
 @pytest.fixture
