@@ -8,7 +8,7 @@
 # WEIGHTS    ImageNet weights of keras.applications.MobileNet without the classifier, or "imagenet"
 # OUT        a new folder, about 1 GB
 #
-# Took 15 minutes on two cores of an AMD EPYC; results in docs/results/surveillance_fight.md.
+# Took 13 minutes on two cores of an AMD EPYC; results in docs/results/surveillance_fight.md.
 set -euo pipefail
 if [ $# -ne 3 ]; then
     sed -n '2,11s/^# \{0,1\}//p' "$0"

@@ -74,7 +74,7 @@ class TrainingTuner(keras_tuner.Tuner):
             super().__init__(
                 oracle, hypermodel=hyper_model, directory=out, project_name=BOOKS_FOLDER
             )
-        self.save()  # without this, a search that breaks off in its first trial leaves half its books
+        self.save()  # a search that breaks off in its first trial can go on, too
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> float:
         """Trains one model; the score is the accuracy of the epoch that is kept."""
