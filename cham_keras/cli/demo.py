@@ -39,7 +39,7 @@ def demo(
 
     results = run_demo(out, settings, overwrite=overwrite)
     stdout.print(_table(results))
-    stdout.print(_what_lies_where(out, results), markup=False, highlight=False)
+    stdout.print(_what_lies_where(out, results), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(results: dict[str, Any]) -> Table:
@@ -65,8 +65,9 @@ def _table(results: dict[str, Any]) -> Table:
 
 def _what_lies_where(out: Path, results: dict[str, Any]) -> str:
     return f"""\
-The SavedModel, in a process without Keras, gives the same scores to \
-{results["export_largest_difference"]:.1e}. All took {results["seconds"]:.0f} s.
+The largest difference of a score between Keras and the SavedModel, run without Keras: \
+{results["export_largest_difference"]:.1e}.
+All took {results["seconds"]:.0f} s.
 
 {out}/clips         video files, clips.json, boxes.csv
 {out}/shards        features as TFRecords, manifest.json

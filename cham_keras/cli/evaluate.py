@@ -37,4 +37,6 @@ def evaluate(
     results = evaluate_run(open_run(run), shards, split, batch_size)
     stdout.print(Markdown(results.to_markdown()))
     folder = run / "evaluation"
-    stdout.print(escape(f"Written to {folder}. Next: cham explain {run} --shards {shards}"))
+    stdout.print(
+        escape(f"Written to {folder}. Next: cham explain {run} --shards {shards}"), soft_wrap=True
+    )

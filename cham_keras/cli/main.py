@@ -94,12 +94,16 @@ def launch(
 def report(error: Exception) -> int:
     """Prints one sentence on an error and returns the exit code that goes with it."""
     if isinstance(error, ValueError | OSError):
-        stderr.print(f"cham: {error}", style="red", markup=False, highlight=False)
+        _print_error(f"cham: {error}")
         return 2
-    name = type(error).__name__
-    stderr.print(f"cham: {name}: {error}", style="red", markup=False, highlight=False)
+    _print_error(f"cham: {type(error).__name__}: {error}")
     stderr.print("This is not an error of yours. `--debug` before the verb shows where.")
     return 1
+
+
+def _print_error(text: str) -> None:
+    # Not wrapped, so that a path can be copied.
+    stderr.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings_file(path: Path, verb: str) -> Dict:

@@ -73,4 +73,6 @@ def predict(
     for name, probability in top:
         table.add_row(escape(name), f"{probability:.3f}")
     stdout.print(table)
-    stdout.print(escape(f"Mean over {len(prediction.frame_numbers)} frames of {video}."))
+    stdout.print(
+        escape(f"Mean over {len(prediction.frame_numbers)} frames of {video}."), soft_wrap=True
+    )

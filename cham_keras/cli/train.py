@@ -47,4 +47,7 @@ def train(
         f"{metrics['epochs']} epochs in {metrics['seconds']:.0f} s"
     )
     stdout.print(f"kept epoch {metrics['kept_epoch']}: {kept}")
-    stdout.print(escape(f"The run lies in {out}. Next: cham evaluate {out} --shards {shards}"))
+    stdout.print(
+        escape(f"The run lies in {out}. Next: cham evaluate {out} --shards {shards}"),
+        soft_wrap=True,
+    )
