@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
+import pydantic
 from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
@@ -27,7 +28,8 @@ from cham_keras.cli.train import train
 from cham_keras.cli.tune import tune
 from cham_keras.cli.verify import verify
 from cham_keras.progress import stderr
-from cham_keras.settings import read_settings, settings_to_dict
+from cham_keras.runs.settings import RunSettings
+from cham_keras.settings import read_settings, settings_to_dict, validation_sentence
 
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
 SETTINGS_OF_VERB = {
@@ -79,9 +81,10 @@ def launch(
     try:
         verb = tokens[0] if tokens else ""
         app.config = () if settings is None else (_settings_file(settings, verb),)
-        return app(tokens, exit_on_error=False, result_action="return_value")
-    except cyclopts.CycloptsError:
-        return 2  # cyclopts has printed its own sentence
+        return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        _print_error(f"cham: {_sentence(error)}")
+        return 2
     except KeyboardInterrupt:
         stderr.print("Interrupted.")
         return 130
@@ -99,6 +102,14 @@ def report(error: Exception) -> int:
     _print_error(f"cham: {type(error).__name__}: {error}")
     stderr.print("This is not an error of yours. `--debug` before the verb shows where.")
     return 1
+
+
+def _sentence(error: cyclopts.CycloptsError) -> str:
+    """What is wrong with the command line, in a sentence and with the next step."""
+    if isinstance(error.__cause__, pydantic.ValidationError):
+        return validation_sentence(RunSettings, error.__cause__)
+    verb = error.command_chain[0] if error.command_chain else ""
+    return f"{error} `{' '.join(('cham', verb)).strip()} --help` lists what there is."
 
 
 def _print_error(text: str) -> None:

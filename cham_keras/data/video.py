@@ -31,6 +31,9 @@ VIDEO_SUFFIXES = (
     *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"),
 )
+# Without x264's tree over macroblocks, whose fast code gives other bytes from run to run.
+_X264_OPTIONS = {"crf": "18", "x264-params": "no-mbtree=1"}
+
 #: File name endings that `write_video` can write.
 WRITABLE_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi")
 
@@ -190,7 +193,7 @@ def _encode(path: Path, container: Any, frames: Iterable[np.ndarray], rate: Frac
         if stream is None:
             has_h264 = "libx264" in av.codecs_available
             # Both settings: hardly a visible loss.
-            options = {"crf": "18"} if has_h264 else {"qmin": "2", "qmax": "4"}
+            options = _X264_OPTIONS if has_h264 else {"qmin": "2", "qmax": "4"}
             stream = container.add_stream("libx264" if has_h264 else "mpeg4", rate=rate)
             stream.height, stream.width = frame.shape[:2]
             stream.pix_fmt = "yuv420p"

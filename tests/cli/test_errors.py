@@ -136,14 +136,21 @@ def test_an_unknown_setting_in_a_file_lists_the_known_ones(cham, shards, tmp_pat
 def test_an_unknown_option_on_the_command_line(cham, shards, tmp_path):
     code, said = cham("train", shards, "--out", tmp_path / "run", "--model.filter", "3")
     assert code == 2
-    assert "model.filter" in said
+    assert "Unknown option: --model.filter. Did you mean --model.filters?" in said
+    assert "`cham train --help`" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_verb(cham):
+    code, said = cham("trian")
+    assert code == 2
+    assert 'Unknown command "trian"' in said
 
 
 def test_a_bad_value_on_the_command_line(cham, shards, tmp_path):
     code, said = cham("train", shards, "--out", tmp_path / "run", "--model.kernel-size", "4")
     assert code == 2
-    assert "odd positive integer" in said
+    assert said == ("cham: `model.kernel_size` must be an odd positive integer. Received: '4'.")
     assert not (tmp_path / "run").exists()
 
 
