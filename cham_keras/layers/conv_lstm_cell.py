@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from cham_keras.layers.argument_validation import odd_kernel_size
-from cham_keras.layers.equations import lstm_update
 from cham_keras.layers.spatial_cell import SpatialCell
 
 
@@ -80,6 +79,28 @@ class ConvLSTMCell(SpatialCell):
         inputs, h = self._drop(inputs, h, training, dropout_masks)
         return self._update(inputs, h, c)
 
+    def hoist(self, features):
+        """What of all steps does not depend on the states: the convolved inputs with the bias.
+
+        Args:
+            features: `(frames, height, width, channels)`, frames of all clips and steps.
+
+        Returns:
+            `(frames, height, width, 4 filters)`.
+        """
+        return convolve(features, self.kernel) + ops.cast(self.bias, self.compute_dtype)
+
+    def hoisted_floats(self, map_shape):
+        """How many numbers `hoist` gives for a frame of shape `(height, width, channels)`."""
+        height, width, _ = map_shape
+        return height * width * 4 * self.filters
+
+    def hoisted_step(self, hoisted, states, training=False, dropout_masks=None):
+        """One step from what `hoist` gave for it: `(h, [h, c])`, as `call` gives them."""
+        h, c = states
+        h = self._drop_hidden(h, training, dropout_masks)
+        return self._gates(hoisted + convolve_by_product(h, self.recurrent_kernel), c)
+
     def _update(self, x, h, c):
         """Eq. 1 to 6 from inputs x and the states of the step before."""
         z = (
@@ -87,14 +108,7 @@ class ConvLSTMCell(SpatialCell):
             + convolve(h, self.recurrent_kernel)
             + ops.cast(self.bias, self.compute_dtype)
         )
-        h, c = lstm_update(
-            z,
-            c,
-            activation=self.activation,
-            recurrent_activation=self.recurrent_activation,
-            candidate_activation=self.candidate_activation,
-        )
-        return h, [h, c]
+        return self._gates(z, c)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -103,6 +117,23 @@ class ConvLSTMCell(SpatialCell):
             "kernel_size": self.kernel_size,
             "input_kernel_size": self.input_kernel_size,
         }
+
+
+def convolve_by_product(inputs, kernel):
+    """`convolve` as one matrix product over all taps.
+
+    For the few channels of a state this is faster than a convolution, above all
+    its gradient; for many channels the copies of the input would be too large.
+    """
+    rows, columns, channels, filters = kernel.shape
+    _, height, width, _ = inputs.shape
+    padding = ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0))
+    padded = ops.pad(inputs, padding)
+    shifted = [
+        padded[:, dy : dy + height, dx : dx + width] for dy in range(rows) for dx in range(columns)
+    ]
+    # (batch, height, width, taps * channels) x (taps * channels, filters)
+    return ops.matmul(ops.concatenate(shifted, axis=-1), ops.reshape(kernel, (-1, filters)))
 
 
 def convolve(inputs, kernel):
