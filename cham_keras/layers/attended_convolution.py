@@ -51,7 +51,7 @@ def tap_plan(height, width, kernel_size):
     361
     """
     rows, columns = kernel_size
-    positions_of_taps = {}
+    positions_of_taps: dict = {}
     target_of = {}
     for y in range(height):
         for x in range(width):

@@ -95,6 +95,10 @@ class ConvLSTMCell(SpatialCell):
         height, width, _ = map_shape
         return height * width * 4 * self.filters
 
+    def hoisting_pays(self, map_shape):
+        """Whether hoisting is faster, with `"auto"`: on a CPU not below 512 filters."""
+        return self.filters >= 512
+
     def hoisted_step(self, hoisted, states, training=False, dropout_masks=None):
         """One step from what `hoist` gave for it: `(h, [h, c])`, as `call` gives them."""
         h, c = states
@@ -125,7 +129,7 @@ def convolve_by_product(inputs, kernel):
     For the few channels of a state this is faster than a convolution, above all
     its gradient; for many channels the copies of the input would be too large.
     """
-    rows, columns, channels, filters = kernel.shape
+    rows, columns, _, filters = kernel.shape
     _, height, width, _ = inputs.shape
     padding = ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0))
     padded = ops.pad(inputs, padding)

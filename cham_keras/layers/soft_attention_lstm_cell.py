@@ -149,6 +149,10 @@ class SoftAttentionLSTMCell(SpatialCell):
         height, width, _ = map_shape
         return height * width * (4 * self.units + self.attention_units)
 
+    def hoisting_pays(self, map_shape):
+        """Whether hoisting is faster, with `"auto"`: four times more channels than units."""
+        return map_shape[-1] >= 4 * self.units
+
     def hoisted_step(self, hoisted, states, training=False, dropout_masks=None):
         """One step from what `hoist` gave for it: `(h, [h, c])`, as `call` gives them."""
         products, projected = hoisted

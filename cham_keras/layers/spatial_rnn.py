@@ -7,10 +7,9 @@ from cham_keras.layers.argument_validation import one_of, positive_integer
 from cham_keras.layers.recurrence import scan_over_time
 from cham_keras.layers.spatial_cell import SpatialCell
 
-
 IMPLEMENTATIONS = ("auto", "step", "hoisted")
 
-#: One GiB: the hoisted products of 16 steps of 7x7 maps and 128 filters for 90 clips.
+#: One GiB: the hoisted products of 16 steps of 7x7 maps and 128 filters for 87 clips.
 DEFAULT_MEMORY_BUDGET_BYTES = 2**30
 
 _MOST_FRAMES = 2**31 - 1
@@ -177,6 +176,9 @@ class SpatialRNN(keras.layers.RNN):
             return step_by_step()
         most_frames = _MOST_FRAMES
         if self.implementation == "auto":
+            if not self.cell.hoisting_pays(tuple(map_shape)):
+                self.chosen_implementation = "step"
+                return step_by_step()
             bytes_of_frame = 4 * self.cell.hoisted_floats(tuple(map_shape))
             most_frames = self.memory_budget_bytes // bytes_of_frame
         num_frames = time * batch

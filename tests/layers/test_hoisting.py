@@ -112,21 +112,31 @@ def test_two_layers_hoisted_are_the_two_layers_step_by_step():
 
 
 def test_auto_keeps_to_the_memory_budget():
+    clips = random_array((3, 6, 5, 4, 16), seed=1)
     # 3x3 taps on 5x4 positions: 13 x 10 pairs of 4 x 4 numbers, and 20 x 4 of the attention.
     bytes_of_frame = 4 * (130 * 16 + 20 * 4)
     for frames, expected in ((18, "hoisted"), (17, "step")):
         layer = SpatialRNN(ConvAttentionLSTMCell(4), memory_budget_bytes=frames * bytes_of_frame)
-        layer(CLIPS)
+        layer(clips)
+        assert layer.chosen_implementation == expected
+
+
+def test_auto_hoists_where_features_have_many_more_channels_than_the_states():
+    for channels, expected in ((16, "hoisted"), (15, "step")):
+        layer = SpatialRNN(ConvAttentionLSTMCell(4))
+        layer(random_array((1, 2, 5, 4, channels), seed=1))
         assert layer.chosen_implementation == expected
 
 
 @pytest.mark.parametrize("frames", [1, 10**6])
 def test_auto_decides_in_the_graph_where_the_batch_is_unknown(frames):
-    _, step = both(CELLS["conv_attention"])
+    clips = random_array((3, 6, 5, 4, 16), seed=1)
+    step = SpatialRNN(ConvAttentionLSTMCell(4), return_sequences=True, implementation="step")
+    randomize(step, clips)
     auto = SpatialRNN(step.cell, return_sequences=True, memory_budget_bytes=10**4 * frames)
-    unknown = tf.TensorSpec((None, None, 5, 4, 3), "float32")
+    unknown = tf.TensorSpec((None, None, 5, 4, 16), "float32")
     graph = tf.function(lambda clips: auto(clips), input_signature=[unknown])
-    np.testing.assert_allclose(graph(CLIPS), step(CLIPS), atol=1e-5)
+    np.testing.assert_allclose(graph(clips), step(clips), atol=1e-5)
     assert auto.chosen_implementation.endswith("then step")
 
 
