@@ -5,7 +5,7 @@ from keras import ops
 
 from cham_keras.layers.argument_validation import odd_kernel_size, positive_integer
 from cham_keras.layers.attended_convolution import sum_of_taps, tap_plan, tap_products
-from cham_keras.layers.conv_lstm_cell import ConvLSTMCell, convolve, convolve_by_product
+from cham_keras.layers.conv_lstm_cell import ConvLSTMCell, convolve
 from cham_keras.layers.equations import attend, attention_map
 
 
@@ -176,7 +176,7 @@ class ConvAttentionLSTMCell(ConvLSTMCell):
         )
         z = (
             sum_of_taps(products, attention, self._tap_plan(projected.shape))
-            + convolve_by_product(h, self.recurrent_kernel)
+            + convolve(h, self.recurrent_kernel)
             + ops.cast(self.bias, self.compute_dtype)
         )
         return self._gates(z, c)
