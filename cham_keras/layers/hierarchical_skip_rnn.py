@@ -6,7 +6,7 @@ from keras import ops
 from cham_keras.layers.argument_validation import one_of, positive_integer
 from cham_keras.layers.skip_schedule import CountedSteps, EverySkipSteps
 from cham_keras.layers.spatial_cell import SpatialCell
-from cham_keras.layers.spatial_rnn import SpatialRNN, mask_of_steps
+from cham_keras.layers.spatial_rnn import DEFAULT_MEMORY_BUDGET_BYTES, SpatialRNN, mask_of_steps
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -32,6 +32,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         return_state: whether the states after the last step are returned too.
         return_attention: whether the first cell's attention maps of all steps
             are returned too, whatever `emit` says.
+        implementation: as for `SpatialRNN`, in both layers.
+        memory_budget_bytes: as for `SpatialRNN`, for each layer.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -68,6 +70,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         return_sequences=False,
         return_state=False,
         return_attention=False,
+        implementation="auto",
+        memory_budget_bytes=DEFAULT_MEMORY_BUDGET_BYTES,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -81,6 +85,9 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.return_attention = return_attention
+        self.implementation = implementation
+        self.memory_budget_bytes = memory_budget_bytes
+        how = {"implementation": implementation, "memory_budget_bytes": memory_budget_bytes}
         self.first = SpatialRNN(
             cells[0],
             return_sequences=True,
@@ -88,6 +95,7 @@ class HierarchicalSkipRNN(keras.layers.Layer):
             return_attention=return_attention,
             dtype=self.dtype_policy,
             name="first",
+            **how,
         )
         self.second = SpatialRNN(
             cells[1],
@@ -95,6 +103,7 @@ class HierarchicalSkipRNN(keras.layers.Layer):
             return_state=True,
             dtype=self.dtype_policy,
             name="second",
+            **how,
         )
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=5)
@@ -185,6 +194,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "return_attention": self.return_attention,
+            "implementation": self.implementation,
+            "memory_budget_bytes": self.memory_budget_bytes,
         }
 
     @classmethod

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from cham_keras.layers.argument_validation import positive_integer, rate
+from cham_keras.layers.equations import lstm_update
 
 
 class SpatialCell(keras.layers.Layer):
@@ -134,6 +135,23 @@ class SpatialCell(keras.layers.Layer):
             return None
         ones = ops.ones(shape, dtype=self.compute_dtype)
         return keras.random.dropout(ones, share, seed=self.seed_generator)
+
+    def _gates(self, z, c):
+        """Eq. 1 to 6 from the sums inside the non-linearities: `(h, [h, c])`."""
+        h, c = lstm_update(
+            z,
+            c,
+            activation=self.activation,
+            recurrent_activation=self.recurrent_activation,
+            candidate_activation=self.candidate_activation,
+        )
+        return h, [h, c]
+
+    def _drop_hidden(self, h, training, dropout_masks):
+        """Applies the sequence's mask of the hidden state."""
+        if training and dropout_masks is not None and dropout_masks[1] is not None:
+            return h * dropout_masks[1]
+        return h
 
     def _drop(self, inputs, h, training, dropout_masks):
         """Applies the sequence's dropout masks; a single step on its own draws them."""

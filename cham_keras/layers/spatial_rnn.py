@@ -1,10 +1,18 @@
 """The recurrent layer that drives one cell over the frames of a clip."""
 
 import keras
-from keras import ops
+from keras import ops, tree
 
+from cham_keras.layers.argument_validation import one_of, positive_integer
 from cham_keras.layers.recurrence import scan_over_time
 from cham_keras.layers.spatial_cell import SpatialCell
+
+IMPLEMENTATIONS = ("auto", "step", "hoisted")
+
+#: One GiB: the hoisted products of 16 steps of 7x7 maps and 128 filters for 87 clips.
+DEFAULT_MEMORY_BUDGET_BYTES = 2**30
+
+_MOST_FRAMES = 2**31 - 1
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -20,6 +28,11 @@ class SpatialRNN(keras.layers.RNN):
             then stand in that order.
         zero_output_for_mask: whether the output of a masked step is zeros; the
             output of the step before stands there otherwise.
+        implementation: `"hoisted"` computes all that does not depend on the states
+            before the loop, for all steps at once; `"step"` runs the cell as it
+            stands; `"auto"` hoists where the results fit into `memory_budget_bytes`.
+            The outputs are the same up to rounding.
+        memory_budget_bytes: memory that hoisted results may take, with `"auto"`.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -59,6 +72,8 @@ class SpatialRNN(keras.layers.RNN):
         return_attention=False,
         go_backwards=False,
         zero_output_for_mask=False,
+        implementation="auto",
+        memory_budget_bytes=DEFAULT_MEMORY_BUDGET_BYTES,
         **kwargs,
     ):
         if not isinstance(cell, SpatialCell):
@@ -87,6 +102,8 @@ class SpatialRNN(keras.layers.RNN):
             **kwargs,
         )
         self.return_attention = return_attention
+        self.implementation = one_of(implementation, "implementation", IMPLEMENTATIONS)
+        self.memory_budget_bytes = positive_integer(memory_budget_bytes, "memory_budget_bytes")
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def build(self, sequences_shape, initial_state_shape=None, lengths_shape=None):
@@ -121,25 +138,59 @@ class SpatialRNN(keras.layers.RNN):
         Returns:
             the hidden state at every step, `(batch, time, ...)`, and the last `[h, c]`.
         """
-        dropout_masks = None
-        if training:
-            dropout_masks = self.cell.get_dropout_masks(_step_shape(ops.shape(sequences)))
+        masks = self.cell.get_dropout_masks(_step_shape(ops.shape(sequences))) if training else None
+        valid = None if mask is None else _swap_batch_and_time(ops.cast(mask, "bool"))
+        inputs = _swap_batch_and_time(ops.cast(sequences, self.compute_dtype))
 
-        def step(inputs, states):
-            features, valid = inputs if mask is not None else (inputs, None)
-            _, new = self.cell(features, states, training=training, dropout_masks=dropout_masks)
-            if valid is None:
-                return new
-            return [
-                ops.where(_broadcast_to_rank(valid, old), n, old)
-                for n, old in zip(new, states, strict=True)
-            ]
+        def step_by_step():
+            def step(features, states):
+                return self.cell(features, states, training=training, dropout_masks=masks)[1]
 
-        inputs = _swap_batch_and_time(sequences)
-        if mask is not None:
-            inputs = (inputs, _swap_batch_and_time(ops.cast(mask, "bool")))
-        hidden, states = scan_over_time(step, initial_state, inputs)
+            return scan_over_time(_holding(step, valid), initial_state, _with(inputs, valid))
+
+        def hoisted():
+            features = inputs
+            if masks is not None and masks[0] is not None:
+                features = features * masks[0]
+            frames = ops.reshape(features, (-1, *ops.shape(features)[2:]))
+            time_and_batch = ops.shape(features)[:2]
+            # (frames, ...) -> (time, batch, ...)
+            results = tree.map_structure(
+                lambda result: ops.reshape(result, (*time_and_batch, *result.shape[1:])),
+                self.cell.hoist(frames),
+            )
+
+            def step(results, states):
+                return self.cell.hoisted_step(results, states, training, masks)[1]
+
+            return scan_over_time(_holding(step, valid), initial_state, _with(results, valid))
+
+        hidden, states = self._either(hoisted, step_by_step, ops.shape(inputs))
         return _swap_batch_and_time(hidden), states
+
+    def _either(self, hoisted, step_by_step, shape):
+        """Runs one of the two, as `implementation` and the memory budget say."""
+        time, batch, *map_shape = shape
+        if self.implementation == "step" or any(not isinstance(n, int) for n in map_shape):
+            self.chosen_implementation = "step"
+            return step_by_step()
+        most_frames = _MOST_FRAMES
+        if self.implementation == "auto":
+            if not self.cell.hoisting_pays(tuple(map_shape)):
+                self.chosen_implementation = "step"
+                return step_by_step()
+            bytes_of_frame = 4 * self.cell.hoisted_floats(tuple(map_shape))
+            most_frames = self.memory_budget_bytes // bytes_of_frame
+        num_frames = time * batch
+        # TensorFlow's convolution gives the wrong shape for no frames at all.
+        if isinstance(num_frames, int):
+            fits = 0 < num_frames <= most_frames
+            self.chosen_implementation = "hoisted" if fits else "step"
+            return hoisted() if fits else step_by_step()
+        # The number of frames is known only when the graph runs, so the graph holds both.
+        self.chosen_implementation = f"hoisted up to {most_frames} frames, then step"
+        fits = ops.logical_and(num_frames > 0, num_frames <= most_frames)
+        return ops.cond(fits, hoisted, step_by_step)
 
     def _attention_of_clip(self, sequences, hidden, h_initial):
         """Eq. 8 for all steps at once: given every h, the maps need no recurrence."""
@@ -175,7 +226,32 @@ class SpatialRNN(keras.layers.RNN):
         config = super().get_config()
         config.pop("stateful")
         config.pop("unroll")
-        return {**config, "return_attention": self.return_attention}
+        return {
+            **config,
+            "return_attention": self.return_attention,
+            "implementation": self.implementation,
+            "memory_budget_bytes": self.memory_budget_bytes,
+        }
+
+
+def _with(inputs, valid):
+    """The inputs of a loop, with the mask of the steps where there is one."""
+    return inputs if valid is None else (inputs, valid)
+
+
+def _holding(step, valid):
+    """A step that leaves the states as they are where the mask is False."""
+    if valid is None:
+        return step
+
+    def masked(inputs, states):
+        inputs, valid_at_t = inputs
+        return [
+            ops.where(_broadcast_to_rank(valid_at_t, old), new, old)
+            for new, old in zip(step(inputs, states), states, strict=True)
+        ]
+
+    return masked
 
 
 def mask_of_steps(sequences, mask, lengths):

@@ -1,0 +1,161 @@
+"""Hoisted = step: the products before the loop change nothing but the speed."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_testing import in_eager_and_graph, random_array, randomize
+
+from cham_keras.layers import (
+    ConvAttentionLSTMCell,
+    ConvLSTMCell,
+    HierarchicalSkipRNN,
+    SoftAttentionLSTMCell,
+    SpatialRNN,
+)
+from cham_keras.layers.attended_convolution import tap_plan
+
+CLIPS = random_array((3, 6, 5, 4, 3), seed=1)
+CELLS = {
+    "conv_attention": lambda **kwargs: ConvAttentionLSTMCell(
+        4, attention_filters=5, attention_scale=20.0, **kwargs
+    ),
+    "conv": lambda **kwargs: ConvLSTMCell(4, **kwargs),
+    "soft_attention": lambda **kwargs: SoftAttentionLSTMCell(4, attention_units=5, **kwargs),
+}
+KERNELS = [{}, {"kernel_size": 5, "input_kernel_size": 1}, {"input_kernel_size": (3, 5)}]
+
+
+def both(cell, **kwargs):
+    """A hoisted layer and one that runs step by step, with the same random weights."""
+    hoisted = SpatialRNN(cell(), return_sequences=True, implementation="hoisted", **kwargs)
+    step = SpatialRNN(cell(), return_sequences=True, implementation="step", **kwargs)
+    randomize(hoisted, CLIPS)
+    step(CLIPS)
+    step.set_weights(hoisted.get_weights())
+    return hoisted, step
+
+
+def with_gradients(layer, **kwargs):
+    """Outputs and the gradients of a sum of random multiples of them."""
+    clips = tf.constant(CLIPS)
+    with tf.GradientTape() as tape:
+        tape.watch(clips)
+        outputs = layer(clips, **kwargs)
+        total = tf.reduce_sum(outputs * random_array(outputs.shape, seed=5))
+    variables = [variable.value for variable in layer.trainable_variables]
+    return outputs, tape.gradient(total, [clips, *variables])
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("kernels", KERNELS, ids=str)
+@pytest.mark.parametrize("lengths", [None, np.array([6, 3, 1])], ids=["whole", "lengths"])
+def test_hoisted_outputs_and_gradients_are_those_of_the_steps(name, kernels, lengths):
+    if name == "soft_attention" and kernels:
+        pytest.skip("has no kernels")
+    hoisted, step = both(lambda: CELLS[name](**kernels))
+    ours, our_gradients = with_gradients(hoisted, lengths=lengths)
+    theirs, their_gradients = with_gradients(step, lengths=lengths)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for our, their in zip(our_gradients, their_gradients, strict=True):
+        np.testing.assert_allclose(our, their, atol=1e-4, rtol=1e-4)
+        assert np.abs(our).max() > 0
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_hoisted_is_the_step_to_twelve_digits_in_float64(name):
+    hoisted, step = both(lambda: CELLS[name](dtype="float64"), dtype="float64")
+    clips = CLIPS.astype("float64")
+    np.testing.assert_allclose(hoisted(clips), step(clips), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("run", in_eager_and_graph)
+def test_hoisted_is_the_step_in_eager_and_graph(run, name, backwards):
+    hoisted, step = both(CELLS[name], go_backwards=backwards)
+    np.testing.assert_allclose(run(hoisted, CLIPS), run(step, CLIPS), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_hoisted_is_the_step_under_xla(name):
+    hoisted, step = both(CELLS[name])
+    compiled = tf.function(lambda clips: hoisted(clips), jit_compile=True)
+    np.testing.assert_allclose(compiled(CLIPS), step(CLIPS), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_dropout_masks_are_the_same_hoisted_and_step_by_step(name):
+    rates = {"dropout": 0.4, "recurrent_dropout": 0.4, "seed": 3}
+    hoisted, step = both(lambda: CELLS[name](**rates))
+    hoisted.cell.seed_generator.state.assign(step.cell.seed_generator.state)
+    np.testing.assert_allclose(hoisted(CLIPS, training=True), step(CLIPS, training=True), atol=1e-5)
+
+
+def test_two_layers_hoisted_are_the_two_layers_step_by_step():
+    def layer(implementation):
+        return HierarchicalSkipRNN(
+            [ConvAttentionLSTMCell(4), ConvLSTMCell(3)],
+            return_sequences=True,
+            return_state=True,
+            return_attention=True,
+            implementation=implementation,
+        )
+
+    hoisted, step = layer("hoisted"), layer("step")
+    randomize(hoisted, CLIPS)
+    step(CLIPS)
+    step.set_weights(hoisted.get_weights())
+    for kwargs in ({}, {"lengths": np.array([6, 3, 1])}):
+        for ours, theirs in zip(hoisted(CLIPS, **kwargs), step(CLIPS, **kwargs), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_auto_keeps_to_the_memory_budget():
+    clips = random_array((3, 6, 5, 4, 16), seed=1)
+    # 3x3 taps on 5x4 positions: 13 x 10 pairs of 4 x 4 numbers, and 20 x 4 of the attention.
+    bytes_of_frame = 4 * (130 * 16 + 20 * 4)
+    for frames, expected in ((18, "hoisted"), (17, "step")):
+        layer = SpatialRNN(ConvAttentionLSTMCell(4), memory_budget_bytes=frames * bytes_of_frame)
+        layer(clips)
+        assert layer.chosen_implementation == expected
+
+
+def test_auto_hoists_where_features_have_many_more_channels_than_the_states():
+    for channels, expected in ((16, "hoisted"), (15, "step")):
+        layer = SpatialRNN(ConvAttentionLSTMCell(4))
+        layer(random_array((1, 2, 5, 4, channels), seed=1))
+        assert layer.chosen_implementation == expected
+
+
+@pytest.mark.parametrize("frames", [1, 10**6])
+def test_auto_decides_in_the_graph_where_the_batch_is_unknown(frames):
+    clips = random_array((3, 6, 5, 4, 16), seed=1)
+    step = SpatialRNN(ConvAttentionLSTMCell(4), return_sequences=True, implementation="step")
+    randomize(step, clips)
+    auto = SpatialRNN(step.cell, return_sequences=True, memory_budget_bytes=10**4 * frames)
+    unknown = tf.TensorSpec((None, None, 5, 4, 16), "float32")
+    graph = tf.function(lambda clips: auto(clips), input_signature=[unknown])
+    np.testing.assert_allclose(graph(clips), step(clips), atol=1e-5)
+    assert auto.chosen_implementation.endswith("then step")
+
+
+def test_pairs_outside_the_map_are_not_computed():
+    assert tap_plan(7, 7, (3, 3)).num_pairs == 361
+    assert tap_plan(5, 4, (1, 1)).num_pairs == 20
+    assert tap_plan(2, 3, (5, 5)).num_pairs == 36
+
+
+def test_an_unknown_implementation_is_refused():
+    with pytest.raises(ValueError, match="`implementation` must be one of 'auto', 'step', 'hoi"):
+        SpatialRNN(ConvLSTMCell(2), implementation="fast")
+    with pytest.raises(ValueError, match="`memory_budget_bytes` must be a positive integer"):
+        SpatialRNN(ConvLSTMCell(2), memory_budget_bytes=0)
+
+
+def test_a_model_in_mixed_precision_is_hoisted_too():
+    policy = keras.DTypePolicy("mixed_bfloat16")
+    layer = SpatialRNN(
+        ConvAttentionLSTMCell(4, dtype=policy), dtype=policy, implementation="hoisted"
+    )
+    assert layer(CLIPS).dtype == "bfloat16"
