@@ -24,6 +24,10 @@ CELLS = {
     "soft_attention": lambda **kwargs: SoftAttentionLSTMCell(4, attention_units=5, **kwargs),
 }
 KERNELS = [{}, {"kernel_size": 5, "input_kernel_size": 1}, {"input_kernel_size": (3, 5)}]
+# The fully connected cell has no kernels.
+NAMES_AND_KERNELS = [("soft_attention", {})] + [
+    (name, kernels) for name in ("conv_attention", "conv") for kernels in KERNELS
+]
 
 
 def both(cell, **kwargs):
@@ -47,12 +51,9 @@ def with_gradients(layer, **kwargs):
     return outputs, tape.gradient(total, [clips, *variables])
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("kernels", KERNELS, ids=str)
+@pytest.mark.parametrize(("name", "kernels"), NAMES_AND_KERNELS, ids=str)
 @pytest.mark.parametrize("lengths", [None, np.array([6, 3, 1])], ids=["whole", "lengths"])
 def test_hoisted_outputs_and_gradients_are_those_of_the_steps(name, kernels, lengths):
-    if name == "soft_attention" and kernels:
-        pytest.skip("has no kernels")
     hoisted, step = both(lambda: CELLS[name](**kernels))
     ours, our_gradients = with_gradients(hoisted, lengths=lengths)
     theirs, their_gradients = with_gradients(step, lengths=lengths)
