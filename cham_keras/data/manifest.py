@@ -9,6 +9,7 @@ import dataclasses
 import importlib.metadata
 import math
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,9 +159,8 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
     write_json(path, {key: values[key] for key in (*first, *rest)})
 
 
-def writing_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what shards hold."""
-    packages = ("cham-keras", "tensorflow", "keras", "numpy", "av")
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of Python and of installed packages, by name."""
     versions = {"python": platform.python_version()}
     for package in packages:
         try:

@@ -24,12 +24,15 @@ from cham_keras.data.manifest import (
     ShardInfo,
     SplitInfo,
     UnreadableClip,
+    versions_of,
     write_manifest,
-    writing_versions,
 )
 from cham_keras.files import replacing_folder
 
 DEFAULT_CLIPS_PER_SHARD = 32
+
+#: The packages that decide what shards hold.
+_PACKAGES = ("cham-keras", "tensorflow", "keras", "numpy", "av")
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def write_shards(
             splits=splits,
             clips_root=clips_root,
             unreadable=tuple(unreadable),
-            versions=writing_versions(),
+            versions=versions_of(_PACKAGES),
             command=command,
         )
         write_manifest(manifest, temporary)

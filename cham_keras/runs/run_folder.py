@@ -4,7 +4,6 @@ Written by `training.train`; read by evaluation, explanation, export, prediction
 and tuning. What lies in it is listed in `docs/map.md`.
 """
 
-import importlib.metadata
 import os
 import platform
 import shlex
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 
 from cham_keras.data import Manifest, read_manifest
+from cham_keras.data.manifest import versions_of
 from cham_keras.files import read_json
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings
@@ -109,14 +109,8 @@ def require_same_features(run: Run, manifest: Manifest, shards: Path) -> None:
 
 def environment() -> dict[str, Any]:
     """Versions, hardware and command of this process, to lie beside what it makes."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
     return {
-        "versions": versions,
+        "versions": versions_of(_PACKAGES),
         "backend": keras.config.backend(),
         "processor": processor_name(),
         "processor_count": os.cpu_count(),
