@@ -8,85 +8,19 @@ the kernel W
 and no F(q) W_d depends on the recurrence. `tap_products` computes them for all
 frames at once; `sum_of_taps` is what is left for each step: scale and add. Taps
 that fall outside the map are never computed (361 of 441 pairs on 7x7, 3x3).
+
+Maps are flattened: `(frames, positions, channels)`; pairs and plans are those
+of `map_convolution`.
 """
 
-import dataclasses
-import functools
-
-import numpy as np
 from keras import ops
-
-
-@dataclasses.dataclass(frozen=True)
-class TapPlan:
-    """Which position meets which tap, for one size of map and kernel.
-
-    A pair is a position q of the input with a tap d whose output position lies
-    on the map. Positions that have the same taps form a group, so that each
-    group is one matrix product.
-
-    Attributes:
-        groups: for each group its positions and its taps, as flat indices.
-        source: (pairs,) the input position of each pair, group after group.
-        is_target: (positions, pairs) float32, 1 where a pair adds to an output position.
-    """
-
-    groups: tuple[tuple[np.ndarray, np.ndarray], ...]
-    source: np.ndarray
-    is_target: np.ndarray
-
-    @property
-    def num_pairs(self):
-        """Number of pairs."""
-        return len(self.source)
-
-
-@functools.cache
-def tap_plan(height, width, kernel_size):
-    """Plans the convolution of a map of this size with an odd kernel and zero padding.
-
-    Example:
-
-    >>> tap_plan(7, 7, (3, 3)).num_pairs
-    361
-    """
-    rows, columns = kernel_size
-    positions_of_taps: dict = {}
-    target_of = {}
-    for y in range(height):
-        for x in range(width):
-            taps = []
-            for dy in range(rows):
-                for dx in range(columns):
-                    # Output p meets input q = p + d with d from -(k // 2) on.
-                    py, px = y - (dy - rows // 2), x - (dx - columns // 2)
-                    if 0 <= py < height and 0 <= px < width:
-                        taps.append(dy * columns + dx)
-                        target_of[y * width + x, taps[-1]] = py * width + px
-            positions_of_taps.setdefault(tuple(taps), []).append(y * width + x)
-    pairs = [
-        (position, tap)
-        for taps, positions in positions_of_taps.items()
-        for position in positions
-        for tap in taps
-    ]
-    is_target = np.zeros((height * width, len(pairs)), "float32")
-    is_target[[target_of[pair] for pair in pairs], np.arange(len(pairs))] = 1
-    return TapPlan(
-        groups=tuple(
-            (np.array(positions, "int32"), np.array(taps, "int32"))
-            for taps, positions in positions_of_taps.items()
-        ),
-        source=np.array([position for position, _ in pairs], "int32"),
-        is_target=is_target,
-    )
 
 
 def tap_products(features, kernel, plan):
     """F(q) W_d for all frames and all pairs of the plan.
 
     Args:
-        features: `(frames, height, width, channels)`.
+        features: `(frames, positions, channels)`.
         kernel: `(rows, columns, channels, filters)`.
         plan: the plan for this map and kernel.
 
@@ -94,18 +28,17 @@ def tap_products(features, kernel, plan):
         `(frames, pairs, filters)`.
     """
     channels, filters = kernel.shape[-2:]
-    # (rows, columns, channels, filters) -> (channels, taps, filters)
-    taps_of_kernel = ops.transpose(ops.reshape(kernel, (-1, channels, filters)), (1, 0, 2))
-    _, height, width, _ = features.shape
-    # (frames, height, width, channels) -> (frames, positions, channels)
-    flat = ops.reshape(features, (-1, height * width, channels))
+    taps = ops.reshape(kernel, (-1, channels, filters))
+    maps = ops.reshape(features, (-1, plan.height, plan.width, channels))
     products = []
-    for positions, taps in plan.groups:
-        of_group = ops.take(flat, positions, axis=1)
-        kernel_of_group = ops.reshape(ops.take(taps_of_kernel, taps, axis=1), (channels, -1))
-        product = ops.matmul(ops.reshape(of_group, (-1, channels)), kernel_of_group)
-        products.append(ops.reshape(product, (-1, len(positions) * len(taps), filters)))
-    return ops.concatenate(products, axis=1)
+    for tap, ((rows, columns), _) in enumerate(plan.windows()):
+        window = maps[:, rows, columns, :]
+        num_positions = window.shape[1] * window.shape[2]
+        if num_positions == 0:  # a kernel larger than the map
+            continue
+        product = ops.matmul(ops.reshape(window, (-1, channels)), taps[tap])
+        products.append(ops.reshape(product, (-1, num_positions, filters)))
+    return products[0] if len(products) == 1 else ops.concatenate(products, axis=1)
 
 
 def sum_of_taps(products, attention, plan):
@@ -113,14 +46,34 @@ def sum_of_taps(products, attention, plan):
 
     Args:
         products: `(batch, pairs, filters)` of one step.
-        attention: `(batch, height, width)`, l of this step.
+        attention: `(batch, positions)`, l of this step.
         plan: the plan that the products were made with.
 
     Returns:
-        `(batch, height, width, filters)`.
+        `(batch, positions, filters)`.
     """
-    _, height, width = attention.shape
-    weights = ops.take(ops.reshape(attention, (-1, height * width)), plan.source, axis=1)
+    if plan.num_taps == 1:  # the map commutes with the whole convolution
+        return products * ops.expand_dims(attention, -1)
+    weights = ops.take(attention, plan.source, axis=1)
     # One matrix for each clip, with l(q) where the pair (q, d) adds to p.
     summing = ops.cast(plan.is_target, weights.dtype) * ops.expand_dims(weights, 1)
-    return ops.reshape(ops.matmul(summing, products), (-1, height, width, products.shape[-1]))
+    return ops.matmul(summing, products)
+
+
+def gradient_of_attention(products, dz, plan):
+    """The gradient of `sum_of_taps` with respect to the attention.
+
+    Args:
+        products: `(batch, pairs, filters)` of one step.
+        dz: `(batch, positions, filters)`, gradient of the sum.
+        plan: the plan that the products were made with.
+
+    Returns:
+        `(batch, positions)`.
+    """
+    if plan.num_taps == 1:
+        return ops.sum(products * dz, axis=-1)
+    # All pairs with all outputs, (batch, positions, pairs): faster than gathering dz.
+    of_all = ops.matmul(dz, ops.transpose(products, (0, 2, 1)))
+    of_pairs = ops.sum(of_all * ops.cast(plan.is_target, dz.dtype), axis=1)
+    return ops.matmul(of_pairs, ops.cast(plan.is_source, dz.dtype))

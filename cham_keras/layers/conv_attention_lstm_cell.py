@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from cham_keras.layers.argument_validation import odd_kernel_size, positive_integer
-from cham_keras.layers.attended_convolution import sum_of_taps, tap_plan, tap_products
 from cham_keras.layers.conv_lstm_cell import ConvLSTMCell, convolve
 from cham_keras.layers.equations import attend, attention_map
+from cham_keras.layers.input_terms import AttendedInput
+from cham_keras.layers.map_convolution import map_plan
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -117,72 +118,56 @@ class ConvAttentionLSTMCell(ConvLSTMCell):
         Returns:
             `(batch, height, width)`; the weights of one map sum to `attention_scale`.
         """
+        features = ops.cast(features, self.compute_dtype)
+        h_previous = ops.cast(h_previous, self.compute_dtype)
         projected = (
-            convolve(features, self.attention_input_kernel)
-            + convolve(h_previous, self.attention_recurrent_kernel)
-            + ops.cast(self.attention_bias, self.compute_dtype)
+            convolve(features, self._computable(self.attention_input_kernel))
+            + convolve(h_previous, self._computable(self.attention_recurrent_kernel))
+            + self._computable(self.attention_bias)
         )
-        return self._attention_of_projected(projected)
-
-    def _attention_of_projected(self, projected):
-        """Eq. 8 from the sum inside its tanh."""
-        scores = convolve(ops.tanh(projected), self.attention_score_kernel)
-        return attention_map(scores, self.attention_scale)
+        scores = convolve(ops.tanh(projected), self._computable(self.attention_score_kernel))
+        _, height, width, _ = scores.shape
+        # (batch, height, width, 1) -> (batch, height * width) and back
+        attention = attention_map(ops.reshape(scores, (-1, height * width)), self.attention_scale)
+        return ops.reshape(attention, (-1, height, width))
 
     def call(self, inputs, states, training=False, dropout_masks=None):
-        h, c = states
-        features, h = self._drop(inputs, h, training, dropout_masks)
+        h, c = self.cast_states(states)
+        features, h = self._drop(ops.cast(inputs, self.compute_dtype), h, training, dropout_masks)
         x = attend(features, self.attention(features, h))
         return self._update(x, h, c)
 
-    def hoist(self, features):
-        """What of all steps does not depend on the states.
+    def _input_weights(self):
+        """The weights of the input's term."""
+        return [
+            self.kernel,
+            self.attention_input_kernel,
+            self.attention_recurrent_kernel,
+            self.attention_bias,
+            self.attention_score_kernel,
+        ]
 
-        Args:
-            features: `(frames, height, width, channels)`, frames of all clips and steps.
+    def _input_term(self, height, width):
+        """Makes the input's term from its weights."""
+        plan = map_plan(height, width, self.input_kernel_size)
+        attention_plan = map_plan(height, width, self.attention_kernel_size)
+        return lambda weights: AttendedInput(plan, attention_plan, self.attention_scale, weights)
 
-        Returns:
-            the products of the input kernel's taps with the bias of the gates kept
-            out, `(frames, pairs, 4 filters)`, and the attention's projected input
-            with its bias, `(frames, height, width, attention_filters)`.
-        """
-        projected = convolve(features, self.attention_input_kernel)
-        return (
-            tap_products(features, self.kernel, self._tap_plan(features.shape)),
-            projected + ops.cast(self.attention_bias, self.compute_dtype),
+    def hoisted_floats(self, map_shape, training):
+        """How many numbers hoisting takes for a frame of shape `(height, width, channels)`."""
+        height, width, channels = map_shape
+        return AttendedInput.floats_of_frame(
+            map_plan(height, width, self.input_kernel_size),
+            map_plan(height, width, self.attention_kernel_size),
+            channels,
+            4 * self.filters,
+            self.attention_filters,
+            training,
         )
-
-    def hoisted_floats(self, map_shape):
-        """How many numbers `hoist` gives for a frame of shape `(height, width, channels)`."""
-        height, width, _ = map_shape
-        pairs = self._tap_plan((None, *map_shape)).num_pairs
-        return pairs * 4 * self.filters + height * width * self.attention_filters
 
     def hoisting_pays(self, map_shape):
-        """Whether hoisting is faster, with `"auto"`.
-
-        The products of the taps are as large as the states, not as the features:
-        measured on a CPU, it takes four times more channels than filters to gain.
-        """
-        return map_shape[-1] >= 4 * self.filters
-
-    def hoisted_step(self, hoisted, states, training=False, dropout_masks=None):
-        """One step from what `hoist` gave for it: `(h, [h, c])`, as `call` gives them."""
-        products, projected = hoisted
-        h, c = states
-        h = self._drop_hidden(h, training, dropout_masks)
-        attention = self._attention_of_projected(
-            projected + convolve(h, self.attention_recurrent_kernel)
-        )
-        z = (
-            sum_of_taps(products, attention, self._tap_plan(projected.shape))
-            + convolve(h, self.recurrent_kernel)
-            + ops.cast(self.bias, self.compute_dtype)
-        )
-        return self._gates(z, c)
-
-    def _tap_plan(self, frame_shape):
-        return tap_plan(*frame_shape[1:3], self.input_kernel_size)
+        """Whether hoisting is faster, with `"auto"`."""
+        return True
 
     def get_config(self):
         """The constructor's arguments."""

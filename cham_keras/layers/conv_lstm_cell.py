@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from cham_keras.layers.argument_validation import odd_kernel_size
+from cham_keras.layers.conv_lstm_recurrence import ConvLSTMRecurrence
+from cham_keras.layers.input_terms import PlainInput
+from cham_keras.layers.map_convolution import map_plan
 from cham_keras.layers.spatial_cell import SpatialCell
 
 
@@ -75,44 +78,76 @@ class ConvLSTMCell(SpatialCell):
         self.built = True
 
     def call(self, inputs, states, training=False, dropout_masks=None):
-        h, c = states
-        inputs, h = self._drop(inputs, h, training, dropout_masks)
+        h, c = self.cast_states(states)
+        inputs, h = self._drop(ops.cast(inputs, self.compute_dtype), h, training, dropout_masks)
         return self._update(inputs, h, c)
-
-    def hoist(self, features):
-        """What of all steps does not depend on the states: the convolved inputs with the bias.
-
-        Args:
-            features: `(frames, height, width, channels)`, frames of all clips and steps.
-
-        Returns:
-            `(frames, height, width, 4 filters)`.
-        """
-        return convolve(features, self.kernel) + ops.cast(self.bias, self.compute_dtype)
-
-    def hoisted_floats(self, map_shape):
-        """How many numbers `hoist` gives for a frame of shape `(height, width, channels)`."""
-        height, width, _ = map_shape
-        return height * width * 4 * self.filters
-
-    def hoisting_pays(self, map_shape):
-        """Whether hoisting is faster, with `"auto"`: at all sizes that were measured."""
-        return True
-
-    def hoisted_step(self, hoisted, states, training=False, dropout_masks=None):
-        """One step from what `hoist` gave for it: `(h, [h, c])`, as `call` gives them."""
-        h, c = states
-        h = self._drop_hidden(h, training, dropout_masks)
-        return self._gates(hoisted + convolve(h, self.recurrent_kernel), c)
 
     def _update(self, x, h, c):
         """Eq. 1 to 6 from inputs x and the states of the step before."""
         z = (
-            convolve(x, self.kernel)
-            + convolve(h, self.recurrent_kernel)
-            + ops.cast(self.bias, self.compute_dtype)
+            convolve(x, self._computable(self.kernel))
+            + convolve(h, self._computable(self.recurrent_kernel))
+            + self._computable(self.bias)
         )
         return self._gates(z, c)
+
+    def recur_hoisted(self, sequences, states, valid, dropout_masks, training, chunk_steps):
+        """All steps, with what does not depend on the states computed before the loop.
+
+        Args:
+            sequences: `(time, batch, height, width, channels)`, dropped out already.
+            states: `[h, c]`.
+            valid: bool `(time, batch)` or None.
+            dropout_masks: masks of the sequence, or None.
+            training: whether a backward pass is to be expected.
+            chunk_steps: most steps that are hoisted at once.
+
+        Returns:
+            the hidden state at every step, `(time, batch, ...)`, and the last `[h, c]`.
+        """
+        time, batch, height, width, channels = ops.shape(sequences)
+        recurrence = ConvLSTMRecurrence(
+            self._input_term(height, width),
+            map_plan(height, width, self.kernel_size),
+            gates=lambda z, c: self._gates(z, c)[1],
+            chunk_steps=chunk_steps,
+            keep=bool(training),
+        )
+        flat_shape = (batch, height * width, self.filters)
+        mask = None if dropout_masks is None else dropout_masks[1]
+        hidden, states = recurrence.run(
+            # (time, batch, height, width, channels) -> (time, batch, positions, channels)
+            ops.reshape(sequences, (time, batch, height * width, channels)),
+            [ops.reshape(state, flat_shape) for state in states],
+            [self._computable(weight) for weight in (self.recurrent_kernel, self.bias)],
+            [self._computable(weight) for weight in self._input_weights()],
+            valid=valid,
+            recurrent_mask=None if mask is None else ops.reshape(mask, flat_shape),
+        )
+        map_shape = (batch, height, width, self.filters)
+        return (
+            ops.reshape(hidden, (time, *map_shape)),
+            [ops.reshape(state, map_shape) for state in states],
+        )
+
+    def _input_weights(self):
+        """The weights of the input's term."""
+        return [self.kernel]
+
+    def _input_term(self, height, width):
+        """Makes the input's term from its weights."""
+        plan = map_plan(height, width, self.input_kernel_size)
+        return lambda weights: PlainInput(plan, weights)
+
+    def hoisted_floats(self, map_shape, training):
+        """How many numbers hoisting takes for a frame of shape `(height, width, channels)`."""
+        height, width, channels = map_shape
+        plan = map_plan(height, width, self.input_kernel_size)
+        return PlainInput.floats_of_frame(plan, channels, 4 * self.filters, training)
+
+    def hoisting_pays(self, map_shape):
+        """Whether hoisting is faster, with `"auto"`: at all sizes that were measured."""
+        return True
 
     def get_config(self):
         """The constructor's arguments."""

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from cham_keras.layers.argument_validation import one_of, positive_integer
+from cham_keras.layers.masked_steps import mask_of_steps
 from cham_keras.layers.skip_schedule import CountedSteps, EverySkipSteps
 from cham_keras.layers.spatial_cell import SpatialCell
-from cham_keras.layers.spatial_rnn import DEFAULT_MEMORY_BUDGET_BYTES, SpatialRNN, mask_of_steps
+from cham_keras.layers.spatial_rnn import DEFAULT_MEMORY_BUDGET_BYTES, SpatialRNN
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -74,7 +75,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         memory_budget_bytes=DEFAULT_MEMORY_BUDGET_BYTES,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # The cell memories in `initial_state` keep float32 where inputs are in half precision.
+        super().__init__(autocast=False, **kwargs)
         if len(cells) != 2 or not all(isinstance(cell, SpatialCell) for cell in cells):
             raise ValueError(
                 f"`cells` must be two cells of cham_keras.layers. Received: cells={cells!r}"
@@ -115,6 +117,7 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         self.built = True
 
     def call(self, sequences, initial_state=None, mask=None, lengths=None, training=False):
+        sequences = ops.cast(sequences, self.compute_dtype)
         mask = mask_of_steps(sequences, mask, lengths)
         h1, c1, h2, c2, phase = initial_state or self._zero_states(sequences)
         below, *below_rest = self.first(
@@ -174,6 +177,19 @@ class HierarchicalSkipRNN(keras.layers.Layer):
             shapes.append((batch, *sequences_shape[1:-1]))
         return shapes[0] if len(shapes) == 1 else tuple(shapes)
 
+    def compute_output_spec(self, sequences, initial_state=None, **kwargs):
+        """Shapes and dtypes of what `call` returns."""
+        state_shape = None if initial_state is None else initial_state[0].shape
+        shapes = self.compute_output_shape(sequences.shape, state_shape)
+        if not isinstance(shapes[0], tuple):
+            return keras.KerasTensor(shapes, self.compute_dtype)
+        dtypes = [self.compute_dtype]
+        if self.return_state:
+            dtypes += [*self.cells[0].state_dtypes, *self.cells[1].state_dtypes, "int32"]
+        if self.return_attention:
+            dtypes.append(self.compute_dtype)
+        return tuple(map(keras.KerasTensor, shapes, dtypes))
+
     def compute_mask(self, sequences, mask=None):
         """The mask of the outputs: that of the steps, or of the updates."""
         mask = mask[0] if isinstance(mask, list | tuple) else mask
@@ -203,3 +219,35 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         """Builds the layer, its cells included, from `get_config`."""
         cells = [keras.saving.deserialize_keras_object(cell) for cell in config["cells"]]
         return cls(**{**config, "cells": cells})
+
+    def step(self, features, states):
+        """Runs both layers on one frame, without dropout or masks.
+
+        The second cell runs only where a clip of the batch comes to its update.
+
+        Args:
+            features: `(batch, height, width, channels)` of one frame.
+            states: `[h1, c1, h2, c2, phase]` of the frame before.
+
+        Returns:
+            `(outputs, [h1, c1, h2, c2, phase], attention)`: the outputs `(batch, height,
+            width, filters 1 + filters 2)`, whatever `emit` says, and the first cell's map
+            `(batch, height, width)`, or None for a cell without attention.
+        """
+        h1, c1, h2, c2, phase = states
+        h1, below_states, attention = self.first.step(features, [h1, c1])
+        h2 = ops.cast(h2, h1.dtype)
+        # A clip of one step, so that the schedule of clips is the only one.
+        schedule = CountedSteps((ops.shape(features)[0], 1), self.skip, phase, mask=None)
+        is_update = ops.reshape(schedule.is_update, (-1, 1, 1, 1))
+
+        def update():
+            _, new_states, _ = self.second.step(h1, [h2, c2])
+            return [
+                ops.where(is_update, ops.cast(new, old.dtype), old)
+                for new, old in zip(new_states, (h2, c2), strict=True)
+            ]
+
+        h2, c2 = ops.cond(ops.any(is_update), update, lambda: [h2, c2])
+        outputs = ops.concatenate([h1, h2], axis=-1)
+        return outputs, [*below_states, h2, c2, schedule.phase_after(phase)], attention

@@ -5,7 +5,10 @@ from keras import ops
 
 from cham_keras.layers.argument_validation import positive_integer
 from cham_keras.layers.equations import attend, attention_map
+from cham_keras.layers.masked_steps import holding, with_mask
+from cham_keras.layers.recurrence import scan_over_time
 from cham_keras.layers.spatial_cell import SpatialCell
+from cham_keras.layers.time_chunks import TimeChunks
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -102,70 +105,98 @@ class SoftAttentionLSTMCell(SpatialCell):
         Returns:
             `(batch, height, width)`; the weights of one map sum to 1.
         """
-        from_state = ops.matmul(h_previous, self.attention_recurrent_kernel)
-        projected = (
-            ops.matmul(features, self.attention_input_kernel)
-            + from_state[:, None, None, :]
-            + ops.cast(self.attention_bias, self.compute_dtype)
-        )
-        return self._attention_of_projected(projected)
+        features = ops.cast(features, self.compute_dtype)
+        return self._attention_of_projected(self._project(features), h_previous)
 
-    def _attention_of_projected(self, projected):
-        """The softmax of the scores, from the sum inside the tanh."""
-        scores = ops.matmul(ops.tanh(projected), self.attention_score_kernel)
-        return attention_map(scores, scale=1.0)
+    def _project(self, features):
+        """W_c F + b, which does not depend on the state."""
+        kernel = self._computable(self.attention_input_kernel)
+        return ops.matmul(features, kernel) + self._computable(self.attention_bias)
+
+    def _attention_of_projected(self, projected, h):
+        """The softmax of the scores."""
+        h = ops.cast(h, self.compute_dtype)
+        from_state = ops.matmul(h, self._computable(self.attention_recurrent_kernel))
+        e = ops.matmul(
+            ops.tanh(projected + from_state[:, None, None, :]),
+            self._computable(self.attention_score_kernel),
+        )
+        _, height, width, _ = e.shape
+        # (batch, height, width, 1) -> (batch, height * width) and back
+        attention = attention_map(ops.reshape(e, (-1, height * width)), scale=1.0)
+        return ops.reshape(attention, (-1, height, width))
 
     def call(self, inputs, states, training=False, dropout_masks=None):
-        h, c = states
-        features, h = self._drop(inputs, h, training, dropout_masks)
+        h, c = self.cast_states(states)
+        features, h = self._drop(ops.cast(inputs, self.compute_dtype), h, training, dropout_masks)
+        return self._step(features, self._project(features), h, c)
+
+    def _step(self, features, projected, h, c):
         # The expectation of the features under the map: a sum over height and width.
-        x = ops.sum(attend(features, self.attention(features, h)), axis=(1, 2))
+        x = ops.sum(attend(features, self._attention_of_projected(projected, h)), axis=(1, 2))
         z = (
-            ops.matmul(x, self.kernel)
-            + ops.matmul(h, self.recurrent_kernel)
-            + ops.cast(self.bias, self.compute_dtype)
+            ops.matmul(x, self._computable(self.kernel))
+            + ops.matmul(h, self._computable(self.recurrent_kernel))
+            + self._computable(self.bias)
         )
         return self._gates(z, c)
 
-    def hoist(self, features):
-        """What of all steps does not depend on the states.
+    def recur_hoisted(self, sequences, states, valid, dropout_masks, training, chunk_steps):
+        """All steps, with the attention's projected inputs computed before the loop.
+
+        The gates' kernel stays in the loop: it meets one vector a frame there,
+        and every position before it. The backend differentiates the loop, so
+        what it keeps for the backward pass is not bound by `chunk_steps`.
 
         Args:
-            features: `(frames, height, width, channels)`, frames of all clips and steps.
+            sequences: `(time, batch, height, width, channels)`, dropped out already.
+            states: `[h, c]`.
+            valid: bool `(time, batch)` or None.
+            dropout_masks: masks of the sequence, or None.
+            training: whether dropout is applied.
+            chunk_steps: most steps that are hoisted at once.
 
         Returns:
-            the features times the gates' kernel, `(frames, height, width, 4 units)`,
-            and the attention's projected input with its bias, `(frames, height,
-            width, attention_units)`.
+            the hidden state at every step, `(time, batch, units)`, and the last `[h, c]`.
         """
-        projected = ops.matmul(features, self.attention_input_kernel)
-        return (
-            ops.matmul(features, self.kernel),
-            projected + ops.cast(self.attention_bias, self.compute_dtype),
-        )
+        chunks = TimeChunks(ops.shape(sequences)[0], chunk_steps)
 
-    def hoisted_floats(self, map_shape):
-        """How many numbers `hoist` gives for a frame of shape `(height, width, channels)`."""
+        def step(at_t, states):
+            features, projected = at_t
+            h, c = states
+            states = self._step(
+                features, projected, self._drop_hidden(h, training, dropout_masks), c
+            )[1]
+            return states[:1], states
+
+        def run_chunk(inputs, states):
+            (features, *valid) = inputs
+            each_step = holding(step, valid[0] if valid else None)
+            return scan_over_time(
+                each_step,
+                states,
+                with_mask((features, self._project(features)), *valid),
+                states[:1],
+            )
+
+        inputs = [sequences] if valid is None else [sequences, valid]
+        before = None
+        like = states[:1]
+        if not chunks.is_one:
+            before, states = chunks.scan(
+                run_chunk, states, [chunks.before_last(x) for x in inputs], like
+            )
+        (hidden,), states = run_chunk([chunks.last(x) for x in inputs], states)
+        return hidden if before is None else chunks.join(before[0], hidden), states
+
+    def hoisted_floats(self, map_shape, training):
+        """How many numbers hoisting takes for a frame of shape `(height, width, channels)`."""
         height, width, _ = map_shape
-        return height * width * (4 * self.units + self.attention_units)
+        return height * width * self.attention_units
 
     def hoisting_pays(self, map_shape):
-        """Whether hoisting is faster, with `"auto"`: four times more channels than units."""
-        return map_shape[-1] >= 4 * self.units
-
-    def hoisted_step(self, hoisted, states, training=False, dropout_masks=None):
-        """One step from what `hoist` gave for it: `(h, [h, c])`, as `call` gives them."""
-        products, projected = hoisted
-        h, c = states
-        h = self._drop_hidden(h, training, dropout_masks)
-        from_state = ops.matmul(h, self.attention_recurrent_kernel)
-        attention = self._attention_of_projected(projected + from_state[:, None, None, :])
-        z = (
-            ops.sum(attend(products, attention), axis=(1, 2))
-            + ops.matmul(h, self.recurrent_kernel)
-            + ops.cast(self.bias, self.compute_dtype)
-        )
-        return self._gates(z, c)
+        """Whether hoisting is faster, with `"auto"`: one product for all steps always is."""
+        return True
 
     def get_config(self):
         """The constructor's arguments."""

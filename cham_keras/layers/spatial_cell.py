@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from cham_keras.layers.argument_validation import positive_integer, rate
-from cham_keras.layers.equations import lstm_update
+from cham_keras.layers.equations import full_precision, lstm_update
 
 
 class SpatialCell(keras.layers.Layer):
@@ -57,7 +57,8 @@ class SpatialCell(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Casts by hand: the cell memory keeps float32 where inputs are in half precision.
+        super().__init__(autocast=False, **kwargs)
         self.activation = keras.activations.get(activation)
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.candidate_activation = keras.activations.get(candidate_activation)
@@ -114,7 +115,20 @@ class SpatialCell(keras.layers.Layer):
     def zero_states(self, step_shape):
         """Zeros for `[h, c]`, for inputs of shape `(batch, height, width, channels)`."""
         shape = self.state_shape(step_shape)
-        return [ops.zeros(shape, dtype=self.compute_dtype) for _ in ("h", "c")]
+        return [ops.zeros(shape, dtype=dtype) for dtype in self.state_dtypes]
+
+    @property
+    def state_dtypes(self):
+        """Dtypes of `[h, c]`: c adds up over all steps, so it is float32 at least."""
+        return [self.compute_dtype, full_precision(self.compute_dtype)]
+
+    def cast_states(self, states):
+        """`[h, c]` in their dtypes."""
+        return [ops.cast(x, dtype) for x, dtype in zip(states, self.state_dtypes, strict=True)]
+
+    def _computable(self, weight):
+        """A weight in the dtype of computations."""
+        return ops.cast(weight, self.compute_dtype)
 
     def get_dropout_masks(self, step_shape):
         """Draws one mask for the inputs and one for the hidden state of a whole sequence.

@@ -1,9 +1,12 @@
 """The recurrent layer that drives one cell over the frames of a clip."""
 
+import logging
+
 import keras
-from keras import ops, tree
+from keras import ops
 
 from cham_keras.layers.argument_validation import one_of, positive_integer
+from cham_keras.layers.masked_steps import broadcast_to_rank, holding, mask_of_steps, with_mask
 from cham_keras.layers.recurrence import scan_over_time
 from cham_keras.layers.spatial_cell import SpatialCell
 
@@ -12,7 +15,7 @@ IMPLEMENTATIONS = ("auto", "step", "hoisted")
 #: One GiB: the hoisted products of 16 steps of 7x7 maps and 128 filters for 87 clips.
 DEFAULT_MEMORY_BUDGET_BYTES = 2**30
 
-_MOST_FRAMES = 2**31 - 1
+logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -29,10 +32,11 @@ class SpatialRNN(keras.layers.RNN):
         zero_output_for_mask: whether the output of a masked step is zeros; the
             output of the step before stands there otherwise.
         implementation: `"hoisted"` computes all that does not depend on the states
-            before the loop, for all steps at once; `"step"` runs the cell as it
-            stands; `"auto"` hoists where the results fit into `memory_budget_bytes`.
-            The outputs are the same up to rounding.
-        memory_budget_bytes: memory that hoisted results may take, with `"auto"`.
+            before the loop, for all steps at once, and the gradients of the
+            kernels after it; `"step"` runs the cell as it stands; `"auto"` hoists
+            where that is faster. Outputs and gradients are the same up to rounding.
+        memory_budget_bytes: memory that hoisting may take. Where all steps need
+            more, they are hoisted in chunks of time; one step always is.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -99,11 +103,14 @@ class SpatialRNN(keras.layers.RNN):
             return_state=return_state,
             go_backwards=go_backwards,
             zero_output_for_mask=zero_output_for_mask,
+            autocast=False,  # would take the cell memory from float32 to half precision
             **kwargs,
         )
         self.return_attention = return_attention
         self.implementation = one_of(implementation, "implementation", IMPLEMENTATIONS)
         self.memory_budget_bytes = positive_integer(memory_budget_bytes, "memory_budget_bytes")
+        #: What was chosen at the last call: "step" or "hoisted", and in what chunks.
+        self.chosen_implementation = None
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def build(self, sequences_shape, initial_state_shape=None, lengths_shape=None):
@@ -117,7 +124,7 @@ class SpatialRNN(keras.layers.RNN):
         step_shape = _step_shape(ops.shape(sequences))
         if initial_state is None:
             initial_state = self.cell.zero_states(step_shape)
-        initial_state = [ops.cast(state, self.compute_dtype) for state in initial_state]
+        initial_state = self.cell.cast_states(initial_state)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -125,7 +132,7 @@ class SpatialRNN(keras.layers.RNN):
 
         outputs = [hidden if self.return_sequences else states[0]]
         if self.zero_output_for_mask and mask is not None and self.return_sequences:
-            outputs = [hidden * _broadcast_to_rank(ops.cast(mask, hidden.dtype), hidden)]
+            outputs = [hidden * broadcast_to_rank(ops.cast(mask, hidden.dtype), hidden)]
         if self.return_state:
             outputs += states
         if self.return_attention:
@@ -141,56 +148,55 @@ class SpatialRNN(keras.layers.RNN):
         masks = self.cell.get_dropout_masks(_step_shape(ops.shape(sequences))) if training else None
         valid = None if mask is None else _swap_batch_and_time(ops.cast(mask, "bool"))
         inputs = _swap_batch_and_time(ops.cast(sequences, self.compute_dtype))
+        chunk_steps = self._choose(ops.shape(inputs), training)
+        if chunk_steps is None:
 
-        def step_by_step():
             def step(features, states):
-                return self.cell(features, states, training=training, dropout_masks=masks)[1]
+                states = self.cell(features, states, training=training, dropout_masks=masks)[1]
+                return states[:1], states
 
-            return scan_over_time(_holding(step, valid), initial_state, _with(inputs, valid))
-
-        def hoisted():
-            features = inputs
-            if masks is not None and masks[0] is not None:
-                features = features * masks[0]
-            frames = ops.reshape(features, (-1, *ops.shape(features)[2:]))
-            time_and_batch = ops.shape(features)[:2]
-            # (frames, ...) -> (time, batch, ...)
-            results = tree.map_structure(
-                lambda result: ops.reshape(result, (*time_and_batch, *result.shape[1:])),
-                self.cell.hoist(frames),
+            (hidden,), states = scan_over_time(
+                holding(step, valid), initial_state, with_mask(inputs, valid), initial_state[:1]
             )
-
-            def step(results, states):
-                return self.cell.hoisted_step(results, states, training, masks)[1]
-
-            return scan_over_time(_holding(step, valid), initial_state, _with(results, valid))
-
-        hidden, states = self._either(hoisted, step_by_step, ops.shape(inputs))
+        else:
+            if masks is not None and masks[0] is not None:
+                inputs = inputs * masks[0]
+            hidden, states = self.cell.recur_hoisted(
+                inputs, initial_state, valid, masks, training, chunk_steps
+            )
         return _swap_batch_and_time(hidden), states
 
-    def _either(self, hoisted, step_by_step, shape):
-        """Runs one of the two, as `implementation` and the memory budget say."""
+    def _choose(self, shape, training):
+        """Most steps to hoist at once, as `implementation` and the budget say; None for none.
+
+        Says what was chosen in `chosen_implementation`, and logs it when it changes.
+        """
         time, batch, *map_shape = shape
-        if self.implementation == "step" or any(not isinstance(n, int) for n in map_shape):
-            self.chosen_implementation = "step"
-            return step_by_step()
-        most_frames = _MOST_FRAMES
-        if self.implementation == "auto":
-            if not self.cell.hoisting_pays(tuple(map_shape)):
-                self.chosen_implementation = "step"
-                return step_by_step()
-            bytes_of_frame = 4 * self.cell.hoisted_floats(tuple(map_shape))
-            most_frames = self.memory_budget_bytes // bytes_of_frame
-        num_frames = time * batch
-        # TensorFlow's convolution gives the wrong shape for no frames at all.
-        if isinstance(num_frames, int):
-            fits = 0 < num_frames <= most_frames
-            self.chosen_implementation = "hoisted" if fits else "step"
-            return hoisted() if fits else step_by_step()
-        # The number of frames is known only when the graph runs, so the graph holds both.
-        self.chosen_implementation = f"hoisted up to {most_frames} frames, then step"
-        fits = ops.logical_and(num_frames > 0, num_frames <= most_frames)
-        return ops.cond(fits, hoisted, step_by_step)
+        known = all(isinstance(n, int) for n in map_shape)
+        pays = known and (
+            self.implementation == "hoisted" or self.cell.hoisting_pays(tuple(map_shape))
+        )
+        if self.implementation == "step" or not pays:
+            self._note_choice("step")
+            return None
+        bytes_of_float = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+        floats = self.cell.hoisted_floats(tuple(map_shape), training)
+        bytes_of_frame = floats * bytes_of_float[self.compute_dtype]
+        most_frames = max(1, self.memory_budget_bytes // bytes_of_frame)
+        if not isinstance(batch, int):
+            self._note_choice(f"hoisted, at most {most_frames} frames at once")
+            return ops.maximum(1, most_frames // ops.maximum(1, batch))
+        chunk_steps = max(1, most_frames // max(1, batch))
+        if isinstance(time, int) and time <= chunk_steps:
+            self._note_choice("hoisted")
+        else:
+            self._note_choice(f"hoisted, at most {chunk_steps} steps at once")
+        return chunk_steps
+
+    def _note_choice(self, choice):
+        if self.chosen_implementation != choice:
+            self.chosen_implementation = choice
+            logger.info("%s of %s runs %s.", self.name, type(self.cell).__name__, choice)
 
     def _attention_of_clip(self, sequences, hidden, h_initial):
         """Eq. 8 for all steps at once: given every h, the maps need no recurrence."""
@@ -214,6 +220,16 @@ class SpatialRNN(keras.layers.RNN):
             shapes.append((batch, time, height, width))
         return shapes[0] if len(shapes) == 1 else tuple(shapes)
 
+    def compute_output_spec(self, sequences, initial_state=None, **kwargs):
+        """Shapes and dtypes of what `call` returns."""
+        shapes = self.compute_output_shape(sequences.shape)
+        if not isinstance(shapes[0], tuple):
+            return keras.KerasTensor(shapes, self.compute_dtype)
+        dtypes = [self.compute_dtype]
+        dtypes += self.cell.state_dtypes if self.return_state else []
+        dtypes += [self.compute_dtype] if self.return_attention else []
+        return tuple(map(keras.KerasTensor, shapes, dtypes))
+
     def compute_mask(self, sequences, mask=None):
         """The mask goes on with the outputs of all steps, and with nothing else."""
         mask = mask[0] if isinstance(mask, list | tuple) else mask
@@ -233,35 +249,22 @@ class SpatialRNN(keras.layers.RNN):
             "memory_budget_bytes": self.memory_budget_bytes,
         }
 
+    def step(self, features, states):
+        """Runs the cell on one frame: what the loop does at each, without dropout or masks.
 
-def _with(inputs, valid):
-    """The inputs of a loop, with the mask of the steps where there is one."""
-    return inputs if valid is None else (inputs, valid)
+        Args:
+            features: `(batch, height, width, channels)` of one frame.
+            states: `[h, c]` of the frame before.
 
-
-def _holding(step, valid):
-    """A step that leaves the states as they are where the mask is False."""
-    if valid is None:
-        return step
-
-    def masked(inputs, states):
-        inputs, valid_at_t = inputs
-        return [
-            ops.where(_broadcast_to_rank(valid_at_t, old), new, old)
-            for new, old in zip(step(inputs, states), states, strict=True)
-        ]
-
-    return masked
-
-
-def mask_of_steps(sequences, mask, lengths):
-    """The mask that is given or follows from lengths: bool `(batch, time)` or None."""
-    if lengths is None:
-        return mask
-    if mask is not None:
-        raise ValueError("Only one of `mask` and `lengths` can be given. Received both.")
-    steps = ops.arange(ops.shape(sequences)[1], dtype="int32")
-    return ops.expand_dims(steps, 0) < ops.expand_dims(ops.cast(lengths, "int32"), 1)
+        Returns:
+            `(h, [h, c], attention)`; the map is `(batch, height, width)`, or None for a
+            cell without attention.
+        """
+        h, c = states
+        features, h = ops.cast(features, self.compute_dtype), ops.cast(h, self.compute_dtype)
+        attention = self.cell.attention(features, h) if self.cell.has_attention else None
+        h, states = self.cell(features, [h, c])
+        return h, list(states), attention
 
 
 def _step_shape(sequences_shape):
@@ -271,8 +274,3 @@ def _step_shape(sequences_shape):
 
 def _swap_batch_and_time(x):
     return ops.transpose(x, (1, 0, *range(2, len(x.shape))))
-
-
-def _broadcast_to_rank(mask, x):
-    """`(batch,)` or `(batch, time)` with ones behind, up to the rank of x."""
-    return ops.reshape(mask, (*ops.shape(mask), *([1] * (len(x.shape) - len(mask.shape)))))

@@ -13,7 +13,8 @@ from cham_keras.layers import (
     SoftAttentionLSTMCell,
     SpatialRNN,
 )
-from cham_keras.layers.attended_convolution import tap_plan
+from cham_keras.layers.kernel_gradient import kernel_gradient
+from cham_keras.layers.map_convolution import as_matrix, convolve_by_product, map_plan
 
 CLIPS = random_array((3, 6, 5, 4, 3), seed=1)
 CELLS = {
@@ -30,9 +31,16 @@ NAMES_AND_KERNELS = [("soft_attention", {})] + [
 ]
 
 
-def both(cell, **kwargs):
-    """A hoisted layer and one that runs step by step, with the same random weights."""
+def both(cell, chunk_steps=None, **kwargs):
+    """A hoisted layer and one that runs step by step, with the same random weights.
+
+    With `chunk_steps` the memory budget is what so many steps of the clips take in training.
+    """
     hoisted = SpatialRNN(cell(), return_sequences=True, implementation="hoisted", **kwargs)
+    if chunk_steps is not None:
+        floats = hoisted.cell.hoisted_floats(CLIPS.shape[2:], training=True)
+        bytes_of_float = 8 if hoisted.compute_dtype == "float64" else 4
+        hoisted.memory_budget_bytes = chunk_steps * len(CLIPS) * floats * bytes_of_float
     step = SpatialRNN(cell(), return_sequences=True, implementation="step", **kwargs)
     randomize(hoisted, CLIPS)
     step(CLIPS)
@@ -42,11 +50,14 @@ def both(cell, **kwargs):
 
 def with_gradients(layer, **kwargs):
     """Outputs and the gradients of a sum of random multiples of them."""
-    clips = tf.constant(CLIPS)
+    clips = tf.constant(CLIPS, layer.compute_dtype)
     with tf.GradientTape() as tape:
         tape.watch(clips)
         outputs = layer(clips, **kwargs)
-        total = tf.reduce_sum(outputs * random_array(outputs.shape, seed=5))
+        total = sum(
+            tf.reduce_sum(output * tf.cast(random_array(output.shape, seed=5), output.dtype))
+            for output in tf.nest.flatten(outputs)
+        )
     variables = [variable.value for variable in layer.trainable_variables]
     return outputs, tape.gradient(total, [clips, *variables])
 
@@ -64,10 +75,54 @@ def test_hoisted_outputs_and_gradients_are_those_of_the_steps(name, kernels, len
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_hoisted_is_the_step_to_twelve_digits_in_float64(name):
-    hoisted, step = both(lambda: CELLS[name](dtype="float64"), dtype="float64")
-    clips = CLIPS.astype("float64")
-    np.testing.assert_allclose(hoisted(clips), step(clips), atol=1e-12)
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("chunk_steps", [1, 4, None])
+def test_hoisted_is_the_step_to_twelve_digits_in_float64(name, training, chunk_steps):
+    hoisted, step = both(
+        lambda: CELLS[name](dtype="float64"), chunk_steps, dtype="float64", return_state=True
+    )
+    ours, our_gradients = with_gradients(hoisted, training=training)
+    theirs, their_gradients = with_gradients(step, training=training)
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our, their, atol=1e-12)
+    for our, their in zip(our_gradients, their_gradients, strict=True):
+        np.testing.assert_allclose(our, their, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["conv_attention", "conv"])
+@pytest.mark.parametrize("run", in_eager_and_graph)
+@pytest.mark.parametrize("chunk_steps", [1, 2, 4, 5, None])
+def test_chunks_of_time_change_neither_outputs_nor_gradients(run, name, chunk_steps):
+    hoisted, step = both(lambda: CELLS[name](recurrent_dropout=0.3, seed=4), chunk_steps)
+    lengths = np.array([6, 3, 1])
+    np.testing.assert_allclose(
+        run(hoisted, CLIPS, lengths=lengths), run(step, CLIPS, lengths=lengths), atol=1e-5
+    )
+    for layer in (hoisted, step):
+        layer.cell.seed_generator.state.assign([1, 2])
+    _, ours = with_gradients(hoisted, lengths=lengths, training=True)
+    for layer in (hoisted, step):
+        layer.cell.seed_generator.state.assign([1, 2])
+    _, theirs = with_gradients(step, lengths=lengths, training=True)
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our, their, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (4, 8), (3, 3), (1, 5)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (3, 1), (1, 3), (5, 3), (1, 1), (7, 7)])
+def test_gradient_of_a_kernel_is_that_of_the_convolution(size, kernel_size):
+    plan = map_plan(*size, kernel_size)
+    x = tf.constant(random_array((6, *size, 3), seed=1).astype("float64"))
+    dz = tf.constant(random_array((6, *size, 4), seed=2).astype("float64"))
+    kernel = tf.constant(random_array((*kernel_size, 3, 4), seed=3).astype("float64"))
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        z = tf.nn.conv2d(x, kernel, 1, "SAME")
+    expected = tape.gradient(z, kernel, dz)
+    flat_x, flat_dz = tf.reshape(x, (6, -1, 3)), tf.reshape(dz, (6, -1, 4))
+    np.testing.assert_allclose(kernel_gradient(flat_x, flat_dz, plan), expected, atol=1e-11)
+    flat_z = convolve_by_product(flat_x, as_matrix(kernel), plan)
+    np.testing.assert_allclose(flat_z, tf.reshape(z, flat_z.shape), atol=1e-11)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -112,39 +167,56 @@ def test_two_layers_hoisted_are_the_two_layers_step_by_step():
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_auto_keeps_to_the_memory_budget():
+def test_hoisting_keeps_to_the_memory_budget():
     clips = random_array((3, 6, 5, 4, 16), seed=1)
     # 3x3 taps on 5x4 positions: 13 x 10 pairs of 4 x 4 numbers, and 20 x 4 of the attention.
     bytes_of_frame = 4 * (130 * 16 + 20 * 4)
-    for frames, expected in ((18, "hoisted"), (17, "step")):
+    for frames, expected in (
+        (18, "hoisted"),
+        (17, "hoisted, at most 5 steps at once"),
+        (1, "hoisted, at most 1 steps at once"),
+    ):
         layer = SpatialRNN(ConvAttentionLSTMCell(4), memory_budget_bytes=frames * bytes_of_frame)
         layer(clips)
         assert layer.chosen_implementation == expected
 
 
-def test_auto_hoists_where_features_have_many_more_channels_than_the_states():
-    for channels, expected in ((16, "hoisted"), (15, "step")):
-        layer = SpatialRNN(ConvAttentionLSTMCell(4))
-        layer(random_array((1, 2, 5, 4, channels), seed=1))
-        assert layer.chosen_implementation == expected
+def test_the_choice_is_logged_once(caplog):
+    layer = SpatialRNN(ConvAttentionLSTMCell(4), name="recurrence")
+    with caplog.at_level("INFO", logger="cham_keras.layers"):
+        layer(CLIPS)
+        layer(CLIPS)
+    assert [record.message for record in caplog.records] == [
+        "recurrence of ConvAttentionLSTMCell runs hoisted."
+    ]
 
 
-@pytest.mark.parametrize("frames", [1, 10**6])
-def test_auto_decides_in_the_graph_where_the_batch_is_unknown(frames):
+@pytest.mark.parametrize("budget", [1, 10**5, 10**8])
+def test_chunks_are_chosen_in_the_graph_where_the_batch_is_unknown(budget):
     clips = random_array((3, 6, 5, 4, 16), seed=1)
     step = SpatialRNN(ConvAttentionLSTMCell(4), return_sequences=True, implementation="step")
     randomize(step, clips)
-    auto = SpatialRNN(step.cell, return_sequences=True, memory_budget_bytes=10**4 * frames)
+    auto = SpatialRNN(step.cell, return_sequences=True, memory_budget_bytes=budget)
     unknown = tf.TensorSpec((None, None, 5, 4, 16), "float32")
-    graph = tf.function(lambda clips: auto(clips), input_signature=[unknown])
-    np.testing.assert_allclose(graph(clips), step(clips), atol=1e-5)
-    assert auto.chosen_implementation.endswith("then step")
+
+    def gradients(layer):
+        def run(clips):
+            with tf.GradientTape() as tape:
+                total = tf.reduce_sum(layer(clips, training=True) ** 2)
+            variables = [variable.value for variable in layer.trainable_variables]
+            return [layer(clips), *tape.gradient(total, variables)]
+
+        return tf.function(run, input_signature=[unknown])(clips)
+
+    for ours, theirs in zip(gradients(auto), gradients(step), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)
+    assert auto.chosen_implementation.startswith("hoisted, at most ")
 
 
 def test_pairs_outside_the_map_are_not_computed():
-    assert tap_plan(7, 7, (3, 3)).num_pairs == 361
-    assert tap_plan(5, 4, (1, 1)).num_pairs == 20
-    assert tap_plan(2, 3, (5, 5)).num_pairs == 36
+    assert map_plan(7, 7, (3, 3)).num_pairs == 361
+    assert map_plan(5, 4, (1, 1)).num_pairs == 20
+    assert map_plan(2, 3, (5, 5)).num_pairs == 36
 
 
 def test_an_unknown_implementation_is_refused():
