@@ -1,7 +1,8 @@
 """The paper's equations in NumPy, written from the text alone, for comparison.
 
 Nothing here uses the package or a convolution routine: loops over positions
-and taps, one equation a line.
+and taps, one equation a line. All of it is analytic, so that with complex
+numbers it also gives derivatives without rounding: f'(x) = Im f(x + ih) / h.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ def convolve(image, kernel):
     """Cross-correlation with zero padding: (B, H, W, D) with (k, k, D, F)."""
     batch, height, width, _ = image.shape
     rows, columns, _, filters = kernel.shape
-    result = np.zeros((batch, height, width, filters))
+    result = np.zeros((batch, height, width, filters), np.result_type(image, kernel))
     for y in range(height):
         for x in range(width):
             for dy in range(rows):
@@ -28,7 +29,7 @@ def convolve(image, kernel):
 
 def softmax_over_positions(scores):
     """(B, H, W) -> (B, H, W), summing to one."""
-    exponentials = np.exp(scores - scores.max(axis=(1, 2), keepdims=True))
+    exponentials = np.exp(scores - scores.real.max(axis=(1, 2), keepdims=True))
     return exponentials / exponentials.sum(axis=(1, 2), keepdims=True)
 
 
@@ -92,7 +93,7 @@ def soft_attention_lstm_step(features, h, c, weights, candidate="tanh"):
     return h, c, attention
 
 
-def skip_layers(clip, first_weights, second_weights, skip, candidate="sigmoid"):
+def skip_layers(clip, first_weights, second_weights, skip, candidate="sigmoid", scale=1.0):
     """CHAM's two layers by hand: `(batch, time, H, W, D)` -> h1 and held h2 at every step."""
     batch, _, height, width, _ = clip.shape
     first_filters = first_weights["recurrent_kernel"].shape[2]
@@ -101,7 +102,9 @@ def skip_layers(clip, first_weights, second_weights, skip, candidate="sigmoid"):
     h2 = c2 = np.zeros((batch, height, width, second_filters))
     outputs = []
     for t in range(1, clip.shape[1] + 1):
-        h1, c1, _ = conv_attention_lstm_step(clip[:, t - 1], h1, c1, first_weights, candidate)
+        h1, c1, _ = conv_attention_lstm_step(
+            clip[:, t - 1], h1, c1, first_weights, candidate, scale
+        )
         if t % skip == 0:
             h2, c2 = conv_lstm_step(h1, h2, c2, second_weights, candidate)
         outputs.append(np.concatenate([h1, h2], axis=-1))

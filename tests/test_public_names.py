@@ -22,6 +22,7 @@ PUBLIC_NAMES = {
         "write_attention_video",
         "write_comparison_picture",
     ],
+    "cham_keras.benchmark": ["BenchmarkResults", "BenchmarkSettings", "run_benchmark"],
     "cham_keras.cli": [],
     "cham_keras.data": [
         "Backbone",
@@ -79,7 +80,15 @@ PUBLIC_NAMES = {
         "SoftAttentionLSTMCell",
         "SpatialRNN",
     ],
-    "cham_keras.models": ["cham", "conv_attention", "fc_attention", "with_attention"],
+    "cham_keras.models": [
+        "cham",
+        "conv_attention",
+        "fc_attention",
+        "start_states",
+        "start_states_from_clip",
+        "streaming",
+        "with_attention",
+    ],
     "cham_keras.runs": [
         "DataSettings",
         "ModelSettings",

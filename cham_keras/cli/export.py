@@ -14,6 +14,7 @@ def export(
     /,
     *,
     out: Path,
+    streaming: Annotated[bool, Parameter(negative="")] = False,
     check: Annotated[bool, Parameter(negative="")] = False,
     shards: Path | None = None,
     split: str = "test",
@@ -32,6 +33,9 @@ def export(
         Run folder that `cham train` has written.
     out
         Folder above the versions.
+    streaming
+        Add the signature `step` for streams: the features of one frame and the states of
+        the frame before in; probabilities, attention and the new states out.
     check
         Compare the scores with the Keras model's in a new process without Keras; where
         they differ by more than 1e-5, no version appears and the exit code is 1.
@@ -45,7 +49,9 @@ def export(
     from cham_keras.files import read_json
     from cham_keras.runs import open_run
 
-    version = export_saved_model(open_run(run), out, check=check, shards=shards, split=split)
+    version = export_saved_model(
+        open_run(run), out, check=check, shards=shards, split=split, streaming=streaming
+    )
     if check:
         report = read_json(version / PARITY_FILE)
         num_clips = sum(clips for clips, _ in report["batches"])

@@ -17,6 +17,7 @@ from cham_keras.export.graph_check import check_graph
 from cham_keras.export.inference import inference_model
 from cham_keras.export.loading import SIGNATURE
 from cham_keras.export.parity import PARITY_FILE, check_parity
+from cham_keras.export.streaming import add_streaming_signatures
 from cham_keras.files import write_json
 from cham_keras.runs import Run
 
@@ -33,6 +34,7 @@ def export_saved_model(
     check: bool = False,
     shards: Path | None = None,
     split: str = "test",
+    streaming: bool = False,
 ) -> Path:
     """Exports a run as the next version of a served model.
 
@@ -59,6 +61,8 @@ def export_saved_model(
             the version's `assets.extra/parity.json`.
         shards: shards to take the clips of this comparison from; drawn numbers by default.
         split: their split.
+        streaming: whether the version also has the signature `step`, which takes one
+            frame and the states of the frame before; see `add_streaming_signatures`.
 
     Returns:
         the version's folder.
@@ -82,7 +86,7 @@ def export_saved_model(
     labels = _lines_of_labels(run.manifest.classes)
     model = inference_model(run)
     with unfinished_version(out) as temporary:
-        _write_graph(model, run, temporary)
+        _write_graph(model, run, temporary, streaming)
         check_graph(temporary)
         write_description(describe_run(run), temporary)
         (temporary / LABELS_FILE).parent.mkdir(exist_ok=True)
@@ -93,7 +97,7 @@ def export_saved_model(
         return publish(temporary, out)
 
 
-def _write_graph(model: keras.Model, run: Run, folder: Path) -> None:
+def _write_graph(model: keras.Model, run: Run, folder: Path, streaming: bool) -> None:
     # Without `archive.track(model)`: it would write every weight twice, and dropout's seeds.
     archive = keras.export.ExportArchive()
     archive.add_endpoint(
@@ -104,6 +108,8 @@ def _write_graph(model: keras.Model, run: Run, folder: Path) -> None:
             tf.TensorSpec((None,), tf.int32, name="lengths"),
         ],
     )
+    if streaming:
+        add_streaming_signatures(archive, model)
     archive.write_out(str(folder), verbose=False)
 
 

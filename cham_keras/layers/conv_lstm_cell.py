@@ -6,7 +6,7 @@ from keras import ops
 from cham_keras.layers.argument_validation import odd_kernel_size
 from cham_keras.layers.conv_lstm_recurrence import ConvLSTMRecurrence
 from cham_keras.layers.input_terms import PlainInput
-from cham_keras.layers.map_convolution import map_plan
+from cham_keras.layers.map_convolution import as_matrix, convolve_by_product, map_plan
 from cham_keras.layers.spatial_cell import SpatialCell
 
 
@@ -90,6 +90,40 @@ class ConvLSTMCell(SpatialCell):
             + self._computable(self.bias)
         )
         return self._gates(z, c)
+
+    def step(self, features, states):
+        """One step of a stream as matrix products, without dropout.
+
+        The same numbers as `call`, and the map beside them. With one frame in the
+        batch a convolution waits for its kernel to be laid out anew at every call;
+        the products take it as it lies.
+
+        Args:
+            features: `(batch, height, width, channels)` of one frame.
+            states: `[h, c]` of the frame before.
+
+        Returns:
+            `([h, c], attention)`; the map is `(batch, height, width)`, or None for a cell
+            without attention.
+        """
+        _, height, width, channels = features.shape
+        features = ops.reshape(
+            ops.cast(features, self.compute_dtype), (-1, height * width, channels)
+        )
+        h, c = [
+            ops.reshape(state, (-1, height * width, self.filters))
+            for state in self.cast_states(states)
+        ]
+        term = self._input_term(height, width)(
+            [self._computable(weight) for weight in self._input_weights()]
+        )
+        x, attention = term.of_step(term.hoist(features), h)
+        recurrent_matrix = as_matrix(self._computable(self.recurrent_kernel))
+        plan = map_plan(height, width, self.kernel_size)
+        z = x + convolve_by_product(h, recurrent_matrix, plan) + self._computable(self.bias)
+        _, states = self._gates(z, c)
+        states = [ops.reshape(state, (-1, height, width, self.filters)) for state in states]
+        return states, None if attention is None else ops.reshape(attention, (-1, height, width))
 
     def recur_hoisted(self, sequences, states, valid, dropout_masks, training, chunk_steps):
         """All steps, with what does not depend on the states computed before the loop.

@@ -116,8 +116,8 @@ class ConvLSTMRecurrence:
             hoisted, valid = at_t
             h, c = states
             h_in = h if arguments.mask is None else h * arguments.mask
-            z = weights.term.of_step(hoisted, h_in) + weights.bias
-            z = z + convolve_by_product(h_in, weights.matrix, self.plan)
+            term, _ = weights.term.of_step(hoisted, h_in)
+            z = term + convolve_by_product(h_in, weights.matrix, self.plan) + weights.bias
             new = self.gates(z, c)
             if valid:
                 new = [_where(valid[0], x, old) for x, old in zip(new, states, strict=True)]

@@ -56,6 +56,8 @@ def attention_map(scores, scale):
     Returns:
         `(batch, positions)`, of the scores' dtype.
     """
+    if scores.shape[-1] == 1:  # Keras warns of a softmax over one position
+        return ops.ones_like(scores) * scale
     weights = ops.softmax(ops.cast(scores, full_precision(scores.dtype)), axis=-1) * scale
     return ops.cast(weights, scores.dtype)
 

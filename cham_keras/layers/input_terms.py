@@ -50,8 +50,8 @@ class PlainInput:
         return [convolve_by_product(features, as_matrix(self.kernel), self.plan)]
 
     def of_step(self, hoisted, h):
-        """The term at one step, `(batch, P, 4U)`."""
-        return hoisted[0]
+        """The term at one step, `(batch, P, 4U)`; and None, for there is no attention."""
+        return hoisted[0], None
 
     def prepare_gradient(self, hoisted, h):
         """What `step_back` needs at every step, from all steps `(time, batch, ...)`."""
@@ -116,10 +116,10 @@ class AttendedInput:
         return [tap_products(features, self.kernel, self.plan), projected + self.bias]
 
     def of_step(self, hoisted, h):
-        """The term at one step, `(batch, P, 4U)`."""
+        """The term at one step, `(batch, P, 4U)`, and the attention `(batch, P)`."""
         products, projected = hoisted
         _, attention = self._attention(projected, h)
-        return sum_of_taps(products, attention, self.plan)
+        return sum_of_taps(products, attention, self.plan), attention
 
     def _attention(self, projected, h):
         """The s and l that follow from W_xa ∗ F + b_a and h, `(frames, P, ...)`."""

@@ -129,17 +129,24 @@ class SoftAttentionLSTMCell(SpatialCell):
     def call(self, inputs, states, training=False, dropout_masks=None):
         h, c = self.cast_states(states)
         features, h = self._drop(ops.cast(inputs, self.compute_dtype), h, training, dropout_masks)
-        return self._step(features, self._project(features), h, c)
+        return self._update(features, self.attention(features, h), h, c)
 
-    def _step(self, features, projected, h, c):
+    def _update(self, features, attention, h, c):
         # The expectation of the features under the map: a sum over height and width.
-        x = ops.sum(attend(features, self._attention_of_projected(projected, h)), axis=(1, 2))
+        x = ops.sum(attend(features, attention), axis=(1, 2))
         z = (
             ops.matmul(x, self._computable(self.kernel))
             + ops.matmul(h, self._computable(self.recurrent_kernel))
             + self._computable(self.bias)
         )
         return self._gates(z, c)
+
+    def step(self, features, states):
+        """One step of a stream, without dropout; see `ConvLSTMCell.step`."""
+        h, c = self.cast_states(states)
+        features = ops.cast(features, self.compute_dtype)
+        attention = self.attention(features, h)
+        return self._update(features, attention, h, c)[1], attention
 
     def recur_hoisted(self, sequences, states, valid, dropout_masks, training, chunk_steps):
         """All steps, with the attention's projected inputs computed before the loop.
@@ -164,9 +171,9 @@ class SoftAttentionLSTMCell(SpatialCell):
         def step(at_t, states):
             features, projected = at_t
             h, c = states
-            states = self._step(
-                features, projected, self._drop_hidden(h, training, dropout_masks), c
-            )[1]
+            h = self._drop_hidden(h, training, dropout_masks)
+            attention = self._attention_of_projected(projected, h)
+            states = self._update(features, attention, h, c)[1]
             return states[:1], states
 
         def run_chunk(inputs, states):

@@ -260,11 +260,8 @@ class SpatialRNN(keras.layers.RNN):
             `(h, [h, c], attention)`; the map is `(batch, height, width)`, or None for a
             cell without attention.
         """
-        h, c = states
-        features, h = ops.cast(features, self.compute_dtype), ops.cast(h, self.compute_dtype)
-        attention = self.cell.attention(features, h) if self.cell.has_attention else None
-        h, states = self.cell(features, [h, c])
-        return h, list(states), attention
+        states, attention = self.cell.step(features, states)
+        return states[0], states, attention
 
 
 def _step_shape(sequences_shape):
