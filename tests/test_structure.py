@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "export": RUNS_AND_ABOVE,
     "tuning": RUNS_AND_ABOVE | {"training"},
     "demo": RUNS_AND_ABOVE | STAGES,
-    "cli": RUNS_AND_ABOVE | STAGES | {"demo"},
+    "benchmark": RUNS_AND_ABOVE,
+    "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark"},
     # The package's own __init__: what a saved model needs, and the command's quiet start.
     "__init__": MODEL_PARTS | {"cli"},
 }
@@ -42,7 +43,7 @@ MAY_IMPORT = {
 #: What the parts that make up a model may import from outside, at the top of a module.
 OUTSIDE_OF_MODELS = {"keras", "numpy"}
 #: Modules that may import the backend's own loop inside a function, and from where.
-LAZY_BACKENDS = {"cham_keras/layers/recurrence.py": {"jax", "tensorflow"}}
+LAZY_BACKENDS = {"cham_keras/layers/recurrence.py": {"jax", "tensorflow", "torch"}}
 #: What must not be needed by whoever uses the layers only.
 NOT_FOR_LAYERS = ["av", "cyclopts", "keras_tuner", "matplotlib", "pydantic", "rich"]
 NOT_FOR_LAYERS += ["tensorflow", "tensorflow_io"]

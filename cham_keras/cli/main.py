@@ -17,6 +17,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
 import cham_keras
+from cham_keras.cli.benchmark import benchmark
 from cham_keras.cli.demo import demo
 from cham_keras.cli.evaluate import evaluate
 from cham_keras.cli.explain import explain
@@ -35,6 +36,7 @@ from cham_keras.settings import read_settings, settings_to_dict, validation_sent
 SETTINGS_OF_VERB = {
     "train": ("cham_keras.runs.settings", "RunSettings"),
     "tune": ("cham_keras.runs.settings", "RunSettings"),
+    "benchmark": ("cham_keras.benchmark.settings", "BenchmarkSettings"),
 }
 
 app = App(
@@ -54,6 +56,7 @@ VERBS: tuple[Any, ...] = (
     tune,
     export,
     predict,
+    benchmark,
 )
 for _position, _verb in enumerate(VERBS):
     if isinstance(_verb, App):
