@@ -60,6 +60,8 @@ class ClipAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Counts a clip once, over its steps whose label is not -1."""
+        # PyTorch multiplies no NumPy array with a tensor.
+        y_pred = ops.convert_to_tensor(y_pred)
         labels = labels_of_steps(y_true, y_pred)
         valid = ops.cast(ops.not_equal(labels, PADDING_LABEL), y_pred.dtype)
         # The sum names the same class as the mean.
