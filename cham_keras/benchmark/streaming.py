@@ -14,6 +14,7 @@ from cham_keras.benchmark.problem import Problem, make_problem
 from cham_keras.benchmark.settings import BenchmarkSettings
 from cham_keras.benchmark.systems import attention_layer, hierarchical_layer
 from cham_keras.benchmark.timing import Times, seconds_of, take_turns
+from cham_keras.models.recurrent_step import RecurrentStep
 
 STREAMED = ("attention layer", "both layers of CHAM")
 
@@ -98,18 +99,21 @@ def _clip_call(name: str, settings: BenchmarkSettings, problem: Problem) -> Call
 
 
 def _stream_call(name: str, settings: BenchmarkSettings, problem: Problem) -> Callable[[], Any]:
-    """The one place that says how a stream is run: the layer on clips of one frame."""
-    layer = _layer(name, settings, problem, return_state=True)
-    step = current_backend().compile_inference(layer, settings.jit)
-    frames = [features_for(problem.features[:, t : t + 1], settings) for t in range(settings.steps)]
-    _, *states = step(frames[0])
-    zeros = [keras.ops.zeros_like(state) for state in states]
+    """The layer's one step, as streaming models run it."""
+    layer = _layer(name, settings, problem)
+    one_step = RecurrentStep(layer)
+    frames = [features_for(problem.features[:, t], settings) for t in range(settings.steps)]
+    one_step.build(frames[0].shape)
+    step = current_backend().compile_inference(one_step, settings.jit)
+    shapes = one_step.state_shapes(frames[0].shape)
+    zeros = {name: keras.ops.zeros(shapes[name], one_step.state_dtypes[name]) for name in shapes}
 
     def run() -> Any:
         states = zeros
         for frame in frames:
-            output, *states = step(frame, initial_state=states)
-        return output
+            results = step(frame, states)
+            states = {name: results[name] for name in zeros}
+        return results["outputs"]
 
     return run
 

@@ -25,7 +25,8 @@ def tap_products(features, kernel, plan):
         plan: the plan for this map and kernel.
 
     Returns:
-        `(frames, pairs, filters)`.
+        `(frames, positions, taps, filters)`: what each output position meets at
+        each tap; any other number where the tap lies outside.
     """
     channels, filters = kernel.shape[-2:]
     taps = ops.reshape(kernel, (-1, channels, filters))
@@ -38,42 +39,56 @@ def tap_products(features, kernel, plan):
             continue
         product = ops.matmul(ops.reshape(window, (-1, channels)), taps[tap])
         products.append(ops.reshape(product, (-1, num_positions, filters)))
-    return products[0] if len(products) == 1 else ops.concatenate(products, axis=1)
+    if plan.num_taps > 1:
+        products = [ops.take(ops.concatenate(products, axis=1), plan.pairs, axis=1)]
+    shape = (plan.num_positions, plan.num_taps, filters)
+    # (frames, positions * taps, filters) -> (frames, positions, taps, filters)
+    return ops.reshape(products[0], (-1, *shape))
 
 
 def sum_of_taps(products, attention, plan):
     """(l · F) ∗ W from the products of its taps.
 
     Args:
-        products: `(batch, pairs, filters)` of one step.
+        products: `(batch, positions, taps, filters)` of one step.
         attention: `(batch, positions)`, l of this step.
         plan: the plan that the products were made with.
 
     Returns:
         `(batch, positions, filters)`.
     """
+    filters = products.shape[-1]
     if plan.num_taps == 1:  # the map commutes with the whole convolution
-        return products * ops.expand_dims(attention, -1)
-    weights = ops.take(attention, plan.source, axis=1)
-    # One matrix for each clip, with l(q) where the pair (q, d) adds to p.
-    summing = ops.cast(plan.is_target, weights.dtype) * ops.expand_dims(weights, 1)
-    return ops.matmul(summing, products)
+        return products[:, :, 0, :] * ops.expand_dims(attention, -1)
+    # Taps outside the map weigh nothing.
+    weights = ops.take(ops.pad(attention, ((0, 0), (0, 1))), plan.neighbours, axis=1)
+    # A row of weights and a matrix of products for each clip and position.
+    summed = ops.matmul(
+        ops.reshape(weights, (-1, 1, plan.num_taps)),
+        ops.reshape(products, (-1, plan.num_taps, filters)),
+    )
+    return ops.reshape(summed, (-1, plan.num_positions, filters))
 
 
 def gradient_of_attention(products, dz, plan):
     """The gradient of `sum_of_taps` with respect to the attention.
 
     Args:
-        products: `(batch, pairs, filters)` of one step.
+        products: `(batch, positions, taps, filters)` of one step.
         dz: `(batch, positions, filters)`, gradient of the sum.
         plan: the plan that the products were made with.
 
     Returns:
         `(batch, positions)`.
     """
+    filters = dz.shape[-1]
     if plan.num_taps == 1:
-        return ops.sum(products * dz, axis=-1)
-    # All pairs with all outputs, (batch, positions, pairs): faster than gathering dz.
-    of_all = ops.matmul(dz, ops.transpose(products, (0, 2, 1)))
-    of_pairs = ops.sum(of_all * ops.cast(plan.is_target, dz.dtype), axis=1)
-    return ops.matmul(of_pairs, ops.cast(plan.is_source, dz.dtype))
+        return ops.sum(products[:, :, 0, :] * dz, axis=-1)
+    of_weights = ops.matmul(
+        ops.reshape(products, (-1, plan.num_taps, filters)),
+        ops.reshape(dz, (-1, filters, 1)),
+    )
+    of_weights = ops.reshape(of_weights, (-1, plan.num_positions * plan.num_taps))
+    # Each position stands in the weights of all outputs that it meets.
+    met = ops.take(ops.pad(of_weights, ((0, 0), (0, 1))), plan.outputs, axis=1)
+    return ops.sum(ops.reshape(met, (-1, plan.num_positions, plan.num_taps)), axis=-1)

@@ -1,5 +1,7 @@
 """The convolutional LSTM cell with attention: the first layer of CHAM."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -151,7 +153,7 @@ class ConvAttentionLSTMCell(ConvLSTMCell):
         """Makes the input's term from its weights."""
         plan = map_plan(height, width, self.input_kernel_size)
         attention_plan = map_plan(height, width, self.attention_kernel_size)
-        return lambda weights: AttendedInput(plan, attention_plan, self.attention_scale, weights)
+        return functools.partial(AttendedInput, plan, attention_plan, self.attention_scale)
 
     def hoisted_floats(self, map_shape, training):
         """How many numbers hoisting takes for a frame of shape `(height, width, channels)`."""
@@ -164,10 +166,6 @@ class ConvAttentionLSTMCell(ConvLSTMCell):
             self.attention_filters,
             training,
         )
-
-    def hoisting_pays(self, map_shape):
-        """Whether hoisting is faster, with `"auto"`."""
-        return True
 
     def get_config(self):
         """The constructor's arguments."""

@@ -1,5 +1,7 @@
 """The convolutional LSTM cell without attention: the second layer of CHAM."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -114,9 +116,8 @@ class ConvLSTMCell(SpatialCell):
             ops.reshape(state, (-1, height * width, self.filters))
             for state in self.cast_states(states)
         ]
-        term = self._input_term(height, width)(
-            [self._computable(weight) for weight in self._input_weights()]
-        )
+        weights = [self._computable(weight) for weight in self._input_weights()]
+        term = self._input_term(height, width)(None, weights)
         x, attention = term.of_step(term.hoist(features), h)
         recurrent_matrix = as_matrix(self._computable(self.recurrent_kernel))
         plan = map_plan(height, width, self.kernel_size)
@@ -125,7 +126,9 @@ class ConvLSTMCell(SpatialCell):
         states = [ops.reshape(state, (-1, height, width, self.filters)) for state in states]
         return states, None if attention is None else ops.reshape(attention, (-1, height, width))
 
-    def recur_hoisted(self, sequences, states, valid, dropout_masks, training, chunk_steps):
+    def recur_hoisted(
+        self, sequences, states, valid, dropout_masks, training, chunk_steps, most_floats
+    ):
         """All steps, with what does not depend on the states computed before the loop.
 
         Args:
@@ -135,6 +138,7 @@ class ConvLSTMCell(SpatialCell):
             dropout_masks: masks of the sequence, or None.
             training: whether a backward pass is to be expected.
             chunk_steps: most steps that are hoisted at once.
+            most_floats: of the kernels' gradients, see `kernel_gradient`.
 
         Returns:
             the hidden state at every step, `(time, batch, ...)`, and the last `[h, c]`.
@@ -145,6 +149,7 @@ class ConvLSTMCell(SpatialCell):
             map_plan(height, width, self.kernel_size),
             gates=lambda z, c: self._gates(z, c)[1],
             chunk_steps=chunk_steps,
+            most_floats=most_floats,
             keep=bool(training),
         )
         flat_shape = (batch, height * width, self.filters)
@@ -171,7 +176,7 @@ class ConvLSTMCell(SpatialCell):
     def _input_term(self, height, width):
         """Makes the input's term from its weights."""
         plan = map_plan(height, width, self.input_kernel_size)
-        return lambda weights: PlainInput(plan, weights)
+        return functools.partial(PlainInput, plan)
 
     def hoisted_floats(self, map_shape, training):
         """How many numbers hoisting takes for a frame of shape `(height, width, channels)`."""
@@ -179,9 +184,13 @@ class ConvLSTMCell(SpatialCell):
         plan = map_plan(height, width, self.input_kernel_size)
         return PlainInput.floats_of_frame(plan, channels, 4 * self.filters, training)
 
-    def hoisting_pays(self, map_shape):
-        """Whether hoisting is faster, with `"auto"`: at all sizes that were measured."""
-        return True
+    def hoisting_pays(self, map_shape, training):
+        """Whether hoisting is faster, with `"auto"`, for frames of `(height, width, channels)`.
+
+        Measured on two cores of a CPU: what decides is the size of the input
+        kernel. The backward pass gains most, so training gains from smaller ones on.
+        """
+        return map_shape[-1] * self.filters >= (2**13 if training else 2**17)
 
     def get_config(self):
         """The constructor's arguments."""

@@ -28,19 +28,21 @@ class ConvLSTMRecurrence:
     """Runs one batch of clips; see `run`.
 
     Args:
-        make_input_term: `weights -> PlainInput or AttendedInput`.
+        make_input_term: `(most_floats, weights) -> PlainInput or AttendedInput`.
         plan: `MapPlan` of the map and the recurrent kernel.
         gates: `(z, c) -> [h, c]`, Eq. 1 to 6.
         chunk_steps: most steps whose hoisted terms are held at once.
+        most_floats: of `kernel_gradient`.
         keep: whether the forward pass keeps what the backward pass needs;
             without it the backward pass runs it once more.
     """
 
-    def __init__(self, make_input_term, plan, gates, chunk_steps, keep):
+    def __init__(self, make_input_term, plan, gates, chunk_steps, most_floats, keep):
         self.make_input_term = make_input_term
         self.plan = plan
         self.gates = gates
         self.chunk_steps = chunk_steps
+        self.most_floats = most_floats
         self.keep = keep
 
     def run(self, features, states, lstm_weights, input_weights, valid=None, recurrent_mask=None):
@@ -208,7 +210,7 @@ class ConvLSTMRecurrence:
         )
         flat_dz, flat_h = _flat(dz), _flat(h_in)
         d_weights = [
-            kernel_gradient(flat_h, flat_dz, self.plan),
+            kernel_gradient(flat_h, flat_dz, self.plan, self.most_floats),
             sum_over_frames(flat_dz),
             *weights.term.weight_gradients(
                 _flat(features),
@@ -222,7 +224,9 @@ class ConvLSTMRecurrence:
 
     def _weights(self, arguments):
         recurrent_kernel, bias, *input_weights = arguments.weights
-        return _Weights(recurrent_kernel, bias, self.make_input_term(input_weights))
+        return _Weights(
+            recurrent_kernel, bias, self.make_input_term(self.most_floats, input_weights)
+        )
 
 
 class _Arguments:

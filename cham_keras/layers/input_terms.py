@@ -31,17 +31,20 @@ class PlainInput:
 
     Args:
         plan: `MapPlan` of the map and the input kernel.
+        most_floats: of `kernel_gradient`.
         weights: `[kernel]`.
     """
 
-    def __init__(self, plan, weights):
+    def __init__(self, plan, most_floats, weights):
         self.plan = plan
+        self.most_floats = most_floats
         (self.kernel,) = weights
 
     @staticmethod
     def floats_of_frame(plan, channels, filters, training):
         """Most numbers that a frame takes at once; `filters` are those of the gates."""
-        forward = plan.num_positions * ((plan.num_taps > 1) * plan.num_taps * channels + filters)
+        neighbours = (plan.num_taps > 1) * (plan.num_taps + 1) * channels
+        forward = plan.num_positions * (neighbours + filters)
         backward = transformed_floats(plan, channels, filters) if training else 0
         return max(forward, backward)
 
@@ -67,7 +70,7 @@ class PlainInput:
 
     def weight_gradients(self, features, h, prepared, dz, records):
         """Gradients of the weights, over all frames `(frames, P, ...)`."""
-        return [kernel_gradient(features, dz, self.plan)]
+        return [kernel_gradient(features, dz, self.plan, self.most_floats)]
 
     def kept_for_features(self, prepared, records):
         """What `feature_gradient` needs beside dz."""
@@ -85,12 +88,14 @@ class AttendedInput:
         plan: `MapPlan` of the map and the input kernel.
         attention_plan: `MapPlan` of the map and the attention's kernels.
         scale: what an attention map sums to.
+        most_floats: of `kernel_gradient`.
         weights: `[kernel, attention_input_kernel, attention_recurrent_kernel,
             attention_bias, attention_score_kernel]`.
     """
 
-    def __init__(self, plan, attention_plan, scale, weights):
+    def __init__(self, plan, attention_plan, scale, most_floats, weights):
         self.plan = plan
+        self.most_floats = most_floats
         self.attention_plan = attention_plan
         self.scale = scale
         self.kernel, self.input_kernel, recurrent_kernel, self.bias, score_kernel = weights
@@ -103,12 +108,14 @@ class AttendedInput:
     def floats_of_frame(plan, attention_plan, channels, filters, attention_filters, training):
         """Most numbers that a frame takes at once; `filters` are those of the gates."""
         taps = attention_plan.num_taps
-        projected = plan.num_positions * ((taps > 1) * taps * channels + attention_filters)
-        products = plan.num_pairs * filters
+        projected = plan.num_positions * ((taps > 1) * (taps + 1) * channels + attention_filters)
+        products = plan.num_positions * plan.num_taps * filters
+        # On the way to the products: windows of the features, and the pairs.
+        making = 2 * plan.num_positions * channels + plan.num_pairs * filters
         # The products are still there when the gradient of the kernel is taken:
         # the attended features, and what the transforms make of them.
         backward = plan.num_positions * channels + transformed_floats(plan, channels, filters)
-        return products + max(projected, backward if training else 0)
+        return products + projected + max(making, backward if training else 0)
 
     def hoist(self, features):
         """All that does not depend on the state: features `(frames, P, D)` to a list."""
@@ -170,9 +177,9 @@ class AttendedInput:
         flat_s = ops.reshape(s, (-1, s.shape[-1]))
         d_score_kernel = ops.matmul(ops.transpose(flat_s), ops.reshape(de, (-1, 1)))
         return [
-            kernel_gradient(attended, dz, self.plan),
-            kernel_gradient(features, ds, self.attention_plan),
-            kernel_gradient(h, ds, self.attention_plan),
+            kernel_gradient(attended, dz, self.plan, self.most_floats),
+            kernel_gradient(features, ds, self.attention_plan, self.most_floats),
+            kernel_gradient(h, ds, self.attention_plan, self.most_floats),
             sum_over_frames(ds),
             ops.reshape(d_score_kernel, self.score_kernel_shape),
         ]

@@ -12,6 +12,7 @@ rounding errors are smallest; in float32 they stay below those of the plain sum.
 
 import dataclasses
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -40,13 +41,15 @@ class _Transforms:
     of_kernel: np.ndarray
 
 
-def kernel_gradient(x, dz, plan):
+def kernel_gradient(x, dz, plan, most_floats=None):
     """Gradient with respect to the kernel of a convolution.
 
     Args:
         x: `(frames, positions, channels)`, the inputs.
         dz: `(frames, positions, filters)`, the gradient of the outputs.
         plan: `MapPlan` of the map and kernel.
+        most_floats: how many numbers the products at the points may take; the
+            channels are taken in blocks where all at once would take more.
 
     Returns:
         `(rows, columns, channels, filters)`.
@@ -56,7 +59,9 @@ def kernel_gradient(x, dz, plan):
     if plan.num_taps == 1:
         of_taps = _sum_of_products(x, dz)
     elif transforms is not None and _is_accurate(x.dtype) and _pays(transforms, plan):
-        of_taps = _at_points(x, dz, transforms)
+        num_points = transforms.of_kernel.shape[1]
+        num_blocks = -(-num_points * channels * filters // most_floats) if most_floats else 1
+        of_taps = _at_points(x, dz, transforms, min(num_blocks, channels))
     else:
         of_taps = _tap_by_tap(x, dz, plan)
     return ops.reshape(of_taps, (*plan.kernel_size, channels, filters))
@@ -67,11 +72,11 @@ def transformed_floats(plan, channels, filters):
     transforms = _transforms(plan.height, plan.width, plan.kernel_size)
     if plan.num_taps == 1:
         return 0
-    rows = plan.num_positions if transforms is None else len(transforms.of_inputs)
-    return rows * (channels + filters)
+    rows = 0 if transforms is None else len(transforms.of_inputs)
+    return (plan.num_positions + rows) * (channels + filters)
 
 
-def _at_points(x, dz, transforms):
+def _at_points(x, dz, transforms, num_blocks):
     num_points = transforms.of_kernel.shape[1]
     evaluated = []
     for values, transform in ((x, transforms.of_inputs), (dz, transforms.of_outputs)):
@@ -80,10 +85,20 @@ def _at_points(x, dz, transforms):
         by_position = ops.reshape(ops.transpose(values, (1, 0, 2)), (transform.shape[1], -1))
         at_points = ops.matmul(ops.cast(transform, values.dtype), by_position)
         evaluated.append(ops.reshape(at_points, (num_points, -1, channels)))
-    # One product for each point, summed over frames and tiles.
-    products = ops.matmul(ops.transpose(evaluated[0], (0, 2, 1)), evaluated[1])
-    flat = ops.reshape(products, (num_points, -1))
-    return ops.matmul(ops.cast(transforms.of_kernel, flat.dtype), flat)
+    of_taps = []
+    for block in _blocks(x.shape[-1], num_blocks):
+        # One product for each point, summed over frames and tiles.
+        products = ops.matmul(ops.transpose(evaluated[0][:, :, block], (0, 2, 1)), evaluated[1])
+        flat = ops.reshape(products, (num_points, -1))
+        of_block = ops.matmul(ops.cast(transforms.of_kernel, flat.dtype), flat)
+        of_taps.append(ops.reshape(of_block, (-1, *products.shape[1:])))
+    return of_taps[0] if num_blocks == 1 else ops.concatenate(of_taps, axis=1)
+
+
+def _blocks(size, num_blocks):
+    """Slices of about equal size."""
+    edges = [size * i // num_blocks for i in range(num_blocks + 1)]
+    return [slice(*ends) for ends in itertools.pairwise(edges)]
 
 
 def _tap_by_tap(x, dz, plan):

@@ -17,8 +17,8 @@ from keras import ops
 class MapPlan:
     """Which position meets which tap, for one size of map and kernel.
 
-    Output position p meets input position p + d at tap d; a pair is an input
-    position with a tap whose output position lies on the map.
+    Output position p meets input position p + d at tap d; a pair is an output
+    position with a tap that lies on the map.
 
     Attributes:
         height, width: of the map.
@@ -27,9 +27,10 @@ class MapPlan:
             position of each tap; `positions` itself where that is outside.
         outputs: int32 (positions * taps), for each input position and tap the
             row of `neighbours` that holds it; `positions * taps` where none does.
-        source: int32 (pairs), the input position of each pair, tap after tap.
-        is_source: float32 (pairs, positions), 1 at each pair's input position.
-        is_target: float32 (positions, pairs), 1 where a pair adds to an output position.
+        pairs: int32 (positions * taps), for each output position and tap the number
+            of the pair, counted tap after tap as `windows` gives them; 0 where
+            there is none.
+        num_pairs: number of pairs.
     """
 
     height: int
@@ -37,9 +38,8 @@ class MapPlan:
     kernel_size: tuple[int, int]
     neighbours: np.ndarray
     outputs: np.ndarray
-    source: np.ndarray
-    is_source: np.ndarray
-    is_target: np.ndarray
+    pairs: np.ndarray
+    num_pairs: int
 
     @property
     def num_positions(self):
@@ -50,11 +50,6 @@ class MapPlan:
     def num_taps(self):
         """Number of taps of the kernel, on and off the map."""
         return self.kernel_size[0] * self.kernel_size[1]
-
-    @property
-    def num_pairs(self):
-        """Number of pairs."""
-        return len(self.source)
 
     def windows(self):
         """For each tap, where it lies on the map: `(input slices, output slices)`.
@@ -87,28 +82,24 @@ def map_plan(height, width, kernel_size):
     num_positions, num_taps = height * width, kernel_size[0] * kernel_size[1]
     neighbours = np.full((num_positions, num_taps), num_positions, "int32")
     outputs = np.full((num_positions, num_taps), num_positions * num_taps, "int32")
-    source, target = [], []
+    pairs = np.zeros((num_positions, num_taps), "int32")
+    num_pairs = 0
     positions = np.arange(num_positions).reshape(height, width)
-    plan = MapPlan(height, width, kernel_size, *([np.zeros(0)] * 5))
+    plan = MapPlan(height, width, kernel_size, neighbours, outputs, pairs, num_pairs)
     for tap, (inputs_at, outputs_at) in enumerate(plan.windows()):
         q, p = positions[inputs_at].ravel(), positions[outputs_at].ravel()
         neighbours[p, tap] = q
         outputs[q, tap] = p * num_taps + tap
-        source.append(q)
-        target.append(p)
-    q, p = np.concatenate(source), np.concatenate(target)
-    pairs = np.arange(len(q))
-    is_source = np.zeros((len(q), num_positions), "float32")
-    is_source[pairs, q] = 1
-    is_target = np.zeros((num_positions, len(q)), "float32")
-    is_target[p, pairs] = 1
-    return dataclasses.replace(
-        plan,
+        pairs[p, tap] = num_pairs + np.arange(len(p))
+        num_pairs += len(p)
+    return MapPlan(
+        height,
+        width,
+        kernel_size,
         neighbours=neighbours.ravel(),
         outputs=outputs.ravel(),
-        source=q.astype("int32"),
-        is_source=is_source,
-        is_target=is_target,
+        pairs=pairs.ravel(),
+        num_pairs=num_pairs,
     )
 
 

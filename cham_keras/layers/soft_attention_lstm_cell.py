@@ -148,7 +148,9 @@ class SoftAttentionLSTMCell(SpatialCell):
         attention = self.attention(features, h)
         return self._update(features, attention, h, c)[1], attention
 
-    def recur_hoisted(self, sequences, states, valid, dropout_masks, training, chunk_steps):
+    def recur_hoisted(
+        self, sequences, states, valid, dropout_masks, training, chunk_steps, most_floats
+    ):
         """All steps, with the attention's projected inputs computed before the loop.
 
         The gates' kernel stays in the loop: it meets one vector a frame there,
@@ -162,6 +164,7 @@ class SoftAttentionLSTMCell(SpatialCell):
             dropout_masks: masks of the sequence, or None.
             training: whether dropout is applied.
             chunk_steps: most steps that are hoisted at once.
+            most_floats: without use here.
 
         Returns:
             the hidden state at every step, `(time, batch, units)`, and the last `[h, c]`.
@@ -201,9 +204,9 @@ class SoftAttentionLSTMCell(SpatialCell):
         height, width, _ = map_shape
         return height * width * self.attention_units
 
-    def hoisting_pays(self, map_shape):
-        """Whether hoisting is faster, with `"auto"`: one product for all steps always is."""
-        return True
+    def hoisting_pays(self, map_shape, training):
+        """Whether hoisting is faster, with `"auto"`: it was not at any size that was measured."""
+        return False
 
     def get_config(self):
         """The constructor's arguments."""

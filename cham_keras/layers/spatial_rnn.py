@@ -162,7 +162,7 @@ class SpatialRNN(keras.layers.RNN):
             if masks is not None and masks[0] is not None:
                 inputs = inputs * masks[0]
             hidden, states = self.cell.recur_hoisted(
-                inputs, initial_state, valid, masks, training, chunk_steps
+                inputs, initial_state, valid, masks, training, chunk_steps, self._most_floats()
             )
         return _swap_batch_and_time(hidden), states
 
@@ -174,15 +174,14 @@ class SpatialRNN(keras.layers.RNN):
         time, batch, *map_shape = shape
         known = all(isinstance(n, int) for n in map_shape)
         pays = known and (
-            self.implementation == "hoisted" or self.cell.hoisting_pays(tuple(map_shape))
+            self.implementation == "hoisted" or self.cell.hoisting_pays(tuple(map_shape), training)
         )
         if self.implementation == "step" or not pays:
             self._note_choice("step")
             return None
-        bytes_of_float = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-        floats = self.cell.hoisted_floats(tuple(map_shape), training)
-        bytes_of_frame = floats * bytes_of_float[self.compute_dtype]
-        most_frames = max(1, self.memory_budget_bytes // bytes_of_frame)
+        floats_of_frame = self.cell.hoisted_floats(tuple(map_shape), training)
+        # A quarter of the budget is kept for the gradients of the kernels.
+        most_frames = max(1, 3 * self._most_floats() // floats_of_frame)
         if not isinstance(batch, int):
             self._note_choice(f"hoisted, at most {most_frames} frames at once")
             return ops.maximum(1, most_frames // ops.maximum(1, batch))
@@ -192,6 +191,11 @@ class SpatialRNN(keras.layers.RNN):
         else:
             self._note_choice(f"hoisted, at most {chunk_steps} steps at once")
         return chunk_steps
+
+    def _most_floats(self):
+        """How many numbers a quarter of the budget holds."""
+        bytes_of_float = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+        return max(1, self.memory_budget_bytes // (4 * bytes_of_float[self.compute_dtype]))
 
     def _note_choice(self, choice):
         if self.chosen_implementation != choice:

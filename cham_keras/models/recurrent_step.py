@@ -31,6 +31,7 @@ class RecurrentStep(keras.layers.Wrapper):
     Call arguments:
         features: `(batch, height, width, channels)` of one frame.
         states: dictionary of the states by name.
+        training: without effect: nothing is dropped in a stream.
 
     Returns:
         a dictionary: `outputs` `(batch, ...)`, `attention` `(batch, height,
@@ -73,7 +74,7 @@ class RecurrentStep(keras.layers.Wrapper):
             self.layer.build((features_shape[0], 1, *features_shape[1:]))
         self.built = True
 
-    def call(self, features, states):
+    def call(self, features, states, training=False):
         states = [states[name] for name in self.state_names]
         outputs, states, attention = self.layer.step(features, states)
         results = dict(zip(self.state_names, states, strict=True))

@@ -112,12 +112,12 @@ def test_a_memory_process_that_fails_leaves_a_sentence(monkeypatch):
 
 
 def test_a_stream_that_forgets_its_states_is_refused(monkeypatch):
-    right = SpatialRNN.call
+    right = SpatialRNN.step
 
-    def forget(self, sequences, initial_state=None, **kwargs):
-        return right(self, sequences, **kwargs)
+    def forget(self, features, states):
+        return right(self, features, [0 * state for state in states])
 
-    monkeypatch.setattr(SpatialRNN, "call", forget)
+    monkeypatch.setattr(SpatialRNN, "step", forget)
     with pytest.raises(ValueError, match="outputs of the streamed attention layer must agree"):
         measure_streaming(tiny_settings(), lambda note: None)
 

@@ -40,7 +40,9 @@ def both(cell, chunk_steps=None, **kwargs):
     if chunk_steps is not None:
         floats = hoisted.cell.hoisted_floats(CLIPS.shape[2:], training=True)
         bytes_of_float = 8 if hoisted.compute_dtype == "float64" else 4
-        hoisted.memory_budget_bytes = chunk_steps * len(CLIPS) * floats * bytes_of_float
+        # A quarter of the budget is for the gradients of the kernels.
+        frames = chunk_steps * len(CLIPS)
+        hoisted.memory_budget_bytes = 4 * -(-frames * floats // 3) * bytes_of_float
     step = SpatialRNN(cell(), return_sequences=True, implementation="step", **kwargs)
     randomize(hoisted, CLIPS)
     step(CLIPS)
@@ -120,7 +122,9 @@ def test_gradient_of_a_kernel_is_that_of_the_convolution(size, kernel_size):
         z = tf.nn.conv2d(x, kernel, 1, "SAME")
     expected = tape.gradient(z, kernel, dz)
     flat_x, flat_dz = tf.reshape(x, (6, -1, 3)), tf.reshape(dz, (6, -1, 4))
-    np.testing.assert_allclose(kernel_gradient(flat_x, flat_dz, plan), expected, atol=1e-11)
+    for most_floats in (None, 1, 36 * 2 * 4):
+        ours = kernel_gradient(flat_x, flat_dz, plan, most_floats)
+        np.testing.assert_allclose(ours, expected, atol=1e-11)
     flat_z = convolve_by_product(flat_x, as_matrix(kernel), plan)
     np.testing.assert_allclose(flat_z, tf.reshape(z, flat_z.shape), atol=1e-11)
 
@@ -169,20 +173,25 @@ def test_two_layers_hoisted_are_the_two_layers_step_by_step():
 
 def test_hoisting_keeps_to_the_memory_budget():
     clips = random_array((3, 6, 5, 4, 16), seed=1)
-    # 3x3 taps on 5x4 positions: 13 x 10 pairs of 4 x 4 numbers, and 20 x 4 of the attention.
-    bytes_of_frame = 4 * (130 * 16 + 20 * 4)
+    floats_of_frame = ConvAttentionLSTMCell(4).hoisted_floats(clips.shape[2:], training=False)
+    # The products: 9 taps at each of 20 positions with 4 x 4 numbers.
+    assert floats_of_frame > 20 * 9 * 16
     for frames, expected in (
         (18, "hoisted"),
         (17, "hoisted, at most 5 steps at once"),
         (1, "hoisted, at most 1 steps at once"),
     ):
-        layer = SpatialRNN(ConvAttentionLSTMCell(4), memory_budget_bytes=frames * bytes_of_frame)
+        layer = SpatialRNN(
+            ConvAttentionLSTMCell(4),
+            implementation="hoisted",
+            memory_budget_bytes=4 * -(-frames * floats_of_frame // 3) * 4,
+        )
         layer(clips)
         assert layer.chosen_implementation == expected
 
 
 def test_the_choice_is_logged_once(caplog):
-    layer = SpatialRNN(ConvAttentionLSTMCell(4), name="recurrence")
+    layer = SpatialRNN(ConvAttentionLSTMCell(4), implementation="hoisted", name="recurrence")
     with caplog.at_level("INFO", logger="cham_keras.layers"):
         layer(CLIPS)
         layer(CLIPS)
@@ -196,7 +205,12 @@ def test_chunks_are_chosen_in_the_graph_where_the_batch_is_unknown(budget):
     clips = random_array((3, 6, 5, 4, 16), seed=1)
     step = SpatialRNN(ConvAttentionLSTMCell(4), return_sequences=True, implementation="step")
     randomize(step, clips)
-    auto = SpatialRNN(step.cell, return_sequences=True, memory_budget_bytes=budget)
+    hoisted = SpatialRNN(
+        step.cell,
+        return_sequences=True,
+        implementation="hoisted",
+        memory_budget_bytes=budget,
+    )
     unknown = tf.TensorSpec((None, None, 5, 4, 16), "float32")
 
     def gradients(layer):
@@ -208,9 +222,25 @@ def test_chunks_are_chosen_in_the_graph_where_the_batch_is_unknown(budget):
 
         return tf.function(run, input_signature=[unknown])(clips)
 
-    for ours, theirs in zip(gradients(auto), gradients(step), strict=True):
+    for ours, theirs in zip(gradients(hoisted), gradients(step), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)
-    assert auto.chosen_implementation.startswith("hoisted, at most ")
+    assert hoisted.chosen_implementation.startswith("hoisted, at most ")
+
+
+@pytest.mark.parametrize(
+    ("channels", "training", "expected"),
+    [
+        (2048, True, "hoisted"),
+        (2047, True, "step"),
+        (2048, False, "step"),
+        (2**15, False, "hoisted"),
+        (2**15 - 1, False, "step"),
+    ],
+)
+def test_auto_hoists_where_the_input_kernel_is_large(channels, training, expected):
+    layer = SpatialRNN(ConvLSTMCell(4, input_kernel_size=1))
+    layer(np.zeros((1, 1, 1, 2, channels), "float32"), training=training)
+    assert layer.chosen_implementation == expected
 
 
 def test_pairs_outside_the_map_are_not_computed():

@@ -184,7 +184,7 @@ def check_one_layer(case, run):
             cell,
             return_sequences=True,
             implementation=implementation,
-            memory_budget_bytes=case.chunk_frames * floats * (4 if case.dtype == "float32" else 8),
+            memory_budget_bytes=2 * case.chunk_frames * floats * 4,
             dtype=case.dtype,
         )
 
