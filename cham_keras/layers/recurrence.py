@@ -11,7 +11,16 @@ import keras
 from keras import ops, tree
 
 
-def scan_over_time(step, initial_states, inputs, outputs_like, *, reverse=False, by_autodiff=True):
+def scan_over_time(
+    step,
+    initial_states,
+    inputs,
+    outputs_like,
+    *,
+    reverse=False,
+    by_autodiff=True,
+    one_at_a_time=False,
+):
     """Runs `step` over the leading dimension of `inputs`.
 
     Args:
@@ -23,6 +32,8 @@ def scan_over_time(step, initial_states, inputs, outputs_like, *, reverse=False,
             stand in the order of the inputs in both cases.
         by_autodiff: whether the backend must be able to differentiate the loop;
             without it TensorFlow copies nothing.
+        one_at_a_time: whether a step's memory must be free before the next begins;
+            without it TensorFlow may begin the next while one waits.
 
     Returns:
         `(outputs, states)`: the outputs at every step, each `(time, ...)`, and
@@ -30,13 +41,17 @@ def scan_over_time(step, initial_states, inputs, outputs_like, *, reverse=False,
     """
     backend = keras.config.backend()
     if backend == "tensorflow":
-        return _scan_tensorflow(step, initial_states, inputs, outputs_like, reverse, by_autodiff)
+        return _scan_tensorflow(
+            step, initial_states, inputs, outputs_like, reverse, by_autodiff, one_at_a_time
+        )
     if backend == "jax":
         return _scan_jax(step, initial_states, inputs, reverse)
     return _scan_eagerly(step, initial_states, inputs, outputs_like, reverse)
 
 
-def _scan_tensorflow(step, initial_states, inputs, outputs_like, reverse, by_autodiff):
+def _scan_tensorflow(
+    step, initial_states, inputs, outputs_like, reverse, by_autodiff, one_at_a_time
+):
     import tensorflow as tf
 
     flat = [tf.convert_to_tensor(sequence) for sequence in tree.flatten(inputs)]
@@ -75,6 +90,7 @@ def _scan_tensorflow(step, initial_states, inputs, outputs_like, reverse, by_aut
         body=body,
         loop_vars=(tf.constant(0), arrays, states),
         maximum_iterations=num_steps,
+        parallel_iterations=1 if one_at_a_time else 10,
     )
     stacked = [array.stack() for array in arrays]
     return [sequence if known else sequence[:num_steps] for sequence in stacked], list(states)

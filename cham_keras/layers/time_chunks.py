@@ -63,5 +63,11 @@ class TimeChunks:
             for like in outputs_like
         ]
         return scan_over_time(
-            run, states, inputs, chunks_like, reverse=reverse, by_autodiff=by_autodiff
+            run,
+            states,
+            inputs,
+            chunks_like,
+            reverse=reverse,
+            by_autodiff=by_autodiff,
+            one_at_a_time=True,
         )
