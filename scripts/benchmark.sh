@@ -41,11 +41,15 @@ rivals="hoisted step auto plain_rnn conv_lstm_2d cham torch_eager torch_compiled
 # The unquoted $rivals are several arguments, on purpose.
 # shellcheck disable=SC2086
 {
-    measure batch_8 --batch 8 --memory --systems $rivals "$@"
+    measure batch_8 --batch 8 --systems $rivals "$@"
     measure batch_2 --batch 2 --systems $rivals "$@"
     measure small --channels 256 --filters 64 --systems $rivals "$@"
     measure filters_512 --filters 512 --batch 2 --memory --no-streaming \
         --systems auto plain_rnn conv_lstm_2d torch_eager "$@"
+    for mib in 1024 256 64; do
+        measure "budget_${mib}_mib" --batch 8 --memory --no-streaming --systems hoisted step \
+            --memory-budget-bytes $((mib * 1024 * 1024)) "$@"
+    done
     measure sweeps --batch 2 --systems auto conv_lstm_2d --no-streaming \
         --sweep-systems auto conv_lstm_2d \
         --sweep-batches 1 2 4 8 16 --sweep-steps 4 8 16 32 "$@"
