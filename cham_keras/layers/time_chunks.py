@@ -1,4 +1,4 @@
-"""Time in chunks of equal length, with what is left over at the end."""
+"""Time in as few chunks as may be, about equal, with what is left over at the end."""
 
 from keras import ops
 
@@ -12,16 +12,15 @@ class TimeChunks:
 
     Args:
         num_steps: steps of the sequences.
-        most_steps: steps of a chunk.
+        most_steps: most steps of a chunk.
     """
 
     def __init__(self, num_steps, most_steps):
-        if isinstance(num_steps, int) and isinstance(most_steps, int):
-            self.most_steps = max(1, min(num_steps, most_steps))
-            self.num_before_last = max(0, (num_steps - 1) // self.most_steps)
-        else:
-            self.most_steps = ops.maximum(1, ops.minimum(num_steps, most_steps))
-            self.num_before_last = ops.maximum(0, (num_steps - 1) // self.most_steps)
+        known = isinstance(num_steps, int) and isinstance(most_steps, int)
+        most = max if known else ops.maximum
+        num_chunks = most(1, -(-num_steps // most(1, most_steps)))
+        self.most_steps = most(1, -(-num_steps // num_chunks))
+        self.num_before_last = most(0, (num_steps - 1) // self.most_steps)
 
     @property
     def is_one(self):
