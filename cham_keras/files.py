@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,27 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        folder_taking_its_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def folder_taking_its_place(finished: Path, path: Path) -> None:
+    """Renames a folder; what stood at its place before is removed after that."""
+    old = None
+    if path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
+        path.replace(old / path.name)
+    finished.replace(path)
+    if old is not None:
+        shutil.rmtree(old)
+
+
+def write_all(file: RawIOBase, data: bytes) -> None:
+    """Writes all of `data` to an unbuffered file, which may take a part at a time only."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) or 0 :]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 
 from cham_keras import models
 from cham_keras.attention.clip_attention import ClipAttention
-from cham_keras.data import frame_sampling, load_backbone_from_spec, probe_video, read_frames
+from cham_keras.data import frame_sampling, load_backbone_from_spec
+from cham_keras.data.frames import Resizing, probe_clip, read_clip_frames
+from cham_keras.data.stored_features import as_stored
 from cham_keras.runs import Run
 
 
@@ -62,14 +64,14 @@ class AttentionReader:
         num_frames = self.run.num_frames if num_frames is None else num_frames
         if num_frames < 1:
             raise ValueError(f"`num_frames` must be at least 1. Received: {num_frames}.")
-        frames, indices = self._chosen_frames(Path(video), num_frames)
-        maps, probabilities = self.attention_of_features(self._features(frames))
+        indices = self._chosen_numbers(video, num_frames)
+        maps, probabilities = self.attention_of_features(self._features(video, indices))
         return ClipAttention(
-            frames=frames,
+            frames=self._frames(video, indices),
             maps=maps,
             probabilities=probabilities,
             frame_numbers=indices * self.run.manifest.frame_stride,
-            frame_rate_hz=probe_video(video).frame_rate_hz,
+            frame_rate_hz=probe_clip(video).frame_rate_hz,
             classes=self.run.manifest.classes,
             name=Path(video).name if name is None else name,
             label=label,
@@ -91,30 +93,33 @@ class AttentionReader:
         probabilities = keras.ops.convert_to_numpy(outputs["probabilities"])[0]
         return maps / maps.sum(axis=(1, 2), keepdims=True), probabilities
 
-    def _chosen_frames(self, video: Path, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-        """Frames `(time, height, width, 3)` and their places among those that shards hold."""
-        sampling = (self.run.manifest.frame_stride, self.run.manifest.max_frames)
-        # Decoding twice holds T frames in memory and not the whole video; what the file
-        # states of its length is not always true.
-        num_readable = sum(1 for _ in read_frames(video, *sampling))
-        indices = frame_sampling.uniform(num_readable, num_frames)
+    def _chosen_numbers(self, video: Path | str, num_frames: int) -> np.ndarray:
+        """Places of the chosen frames among those that shards hold: (time,) ints."""
+        manifest = self.run.manifest
+        # Decoding several times holds T frames in memory and not the whole video; what the
+        # file states of its length is not always true.
+        decoded = read_clip_frames(video, manifest.frame_stride, manifest.max_frames)
+        indices = frame_sampling.uniform(sum(1 for _ in decoded), num_frames)
         if self.run.settings.data.short_clips == "repeat":
             indices = frame_sampling.repeat_last(indices, num_frames)
-        indices = indices.numpy()
-        wanted = set(indices.tolist())
-        chosen = {
-            number: frame
-            for number, frame in enumerate(read_frames(video, *sampling))
-            if number in wanted
-        }
-        return np.stack([chosen[index] for index in indices.tolist()]), indices
+        return indices.numpy()
 
-    def _features(self, frames: np.ndarray) -> np.ndarray:
+    def _frames(
+        self, video: Path | str, indices: np.ndarray, resizing: Resizing | None = None
+    ) -> np.ndarray:
+        """The chosen frames, `(time, height, width, 3)`."""
+        wanted = set(indices.tolist())
+        decoded = read_clip_frames(
+            video, self.run.manifest.frame_stride, max(wanted) + 1, resizing=resizing
+        )
+        chosen = {number: frame for number, frame in enumerate(decoded) if number in wanted}
+        return np.stack([chosen[index] for index in indices.tolist()])
+
+    def _features(self, video: Path | str, indices: np.ndarray) -> np.ndarray:
         """Features as they come out of shards: float32, by way of the stored dtype."""
-        # One frame at a time: large frames as float32 would fill the memory.
-        resized = np.concatenate([self.backbone.resize(frame[None]) for frame in frames])
+        resized = self._frames(video, indices, self.backbone.resizing)
         features = self.backbone.features_of_resized(resized)
-        return features.astype(self.run.manifest.feature_dtype).astype("float32")
+        return as_stored(features, self.run.manifest.feature_dtype)
 
 
 def attention_of_video(

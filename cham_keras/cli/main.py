@@ -23,6 +23,7 @@ from cham_keras.cli.evaluate import evaluate
 from cham_keras.cli.explain import explain
 from cham_keras.cli.export import export
 from cham_keras.cli.extract import extract
+from cham_keras.cli.import_hdf5 import import_hdf5
 from cham_keras.cli.predict import predict
 from cham_keras.cli.prepare import app as prepare_app
 from cham_keras.cli.train import train
@@ -49,6 +50,7 @@ VERBS: tuple[Any, ...] = (
     demo,
     prepare_app,
     extract,
+    import_hdf5,
     verify,
     train,
     evaluate,

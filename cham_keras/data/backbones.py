@@ -16,13 +16,23 @@ import tensorflow as tf
 from cham_keras.data.applications import APPLICATIONS, load_application, sha256_of_weights
 from cham_keras.data.backbone_spec import BackboneSpec
 from cham_keras.data.filter_bank import DEFAULT_IMAGE_SIZE, filter_bank
+from cham_keras.data.frames.resizing import Resizing
+from cham_keras.data.own_models import (
+    OWN_MODEL,
+    is_own_model,
+    load_own_model,
+    scaling_function,
+    sha256_of_model,
+)
 
 FILTER_BANK = "filter_bank"
+#: What `BackboneSpec.name` is where the features came from files; no backbone has this name.
+IMPORTED = "imported"
 
 #: Every name that `load_backbone` knows.
 BACKBONES = (FILTER_BANK, *APPLICATIONS)
 
-_RESIZE = "resized to the image size without crop, bicubic with antialiasing, rounded to 8 bits"
+_RESIZE = "resized to the image size without crop, {} with antialiasing, by FFmpeg's scaler"
 
 
 class Backbone:
@@ -41,6 +51,7 @@ class Backbone:
         model: the network, a `keras.Model`.
         spec: the `BackboneSpec` that goes into manifests.
         batch_size: number of frames that go through the model at a time.
+        resizing: how frames are brought to the image size.
 
     Example:
     >>> backbone = load_backbone("filter_bank")
@@ -59,19 +70,14 @@ class Backbone:
         self.model = model
         self.spec = spec
         self.batch_size = batch_size
+        self.resizing = Resizing(spec.image_size, spec.interpolation)
         size = spec.image_size
-
-        def resize(frames):
-            resized = tf.image.resize(frames, (size, size), method="bicubic", antialias=True)
-            return tf.saturate_cast(tf.round(resized), tf.uint8)
 
         def compute(frames):
             features = model(preprocess(tf.cast(frames, tf.float32)), training=False)
             return tf.cast(features, tf.float32)
 
-        any_size = tf.TensorSpec((None, None, None, 3), tf.uint8)
         fixed_size = tf.TensorSpec((batch_size, size, size, 3), tf.uint8)
-        self._resize = tf.function(resize, input_signature=[any_size])
         self._compute = tf.function(compute, input_signature=[fixed_size])
 
     def features(self, frames: np.ndarray) -> np.ndarray:
@@ -110,7 +116,7 @@ class Backbone:
             raise ValueError(
                 f"`frames` must be uint8 RGB of 0 to 255. Received: dtype {frames.dtype}."
             )
-        return self._resize(frames).numpy()
+        return self.resizing(frames)
 
     def features_of_resized(self, frames: np.ndarray) -> np.ndarray:
         """Features of frames that `resize` gave; see `features`."""
@@ -124,19 +130,27 @@ class Backbone:
 
 
 def load_backbone(
-    name: str, weights: str | Path | None = None, image_size: int | None = None
+    name: str,
+    weights: str | Path | None = None,
+    image_size: int | None = None,
+    interpolation: str = "bicubic",
+    scaling: str | None = None,
 ) -> Backbone:
     """Makes a backbone.
 
     Args:
         name: one of `BACKBONES`: the networks of `keras.applications` in small letters
             (`resnet152`, `mobilenet`, `efficientnet_b0`), or `filter_bank`, which
-            needs no weights.
+            needs no weights; or the path of a model of your own, a `.keras` file or
+            the folder of a SavedModel.
         weights: `imagenet` downloads Keras's weights (the default); `none` gives
             random ones, always the same; anything else is the path of a weights
             file without the classifier. `filter_bank` has none to choose.
         image_size: height and width that frames are resized to; left out, what the
             network was trained at.
+        interpolation: how they are resized, one of `frames.resizing.INTERPOLATIONS`.
+        scaling: for a model of your own, what it takes: "none" for 0 to 255 (the
+            default), or a mode of `keras.applications`: "tf", "caffe", "torch".
 
     Returns:
         the backbone.
@@ -152,10 +166,21 @@ def load_backbone(
             f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow for this step; shards "
             "can be trained on with any backend."
         )
+    if is_own_model(name):
+        if weights is not None:
+            raise ValueError(
+                f"`weights` must be left out: a model brings its own. Received: {weights}."
+            )
+        return _load_own_model(Path(name), image_size, interpolation, scaling or "none")
+    if scaling is not None:
+        raise ValueError(f"`scaling` must be left out: {name} has its own. Received: {scaling!r}.")
     if name == FILTER_BANK:
-        return _load_filter_bank(weights, image_size)
+        return _load_filter_bank(weights, image_size, interpolation)
     if name not in APPLICATIONS:
-        raise ValueError(f"`backbone` must be one of {', '.join(BACKBONES)}. Received: {name!r}.")
+        raise ValueError(
+            f"`backbone` must be one of {', '.join(BACKBONES)}, or the path of a .keras file or a "
+            f"SavedModel. Received: {name!r}."
+        )
     application = APPLICATIONS[name]
     size = application.image_size if image_size is None else image_size
     source = "imagenet" if weights is None else str(weights)
@@ -168,7 +193,11 @@ def load_backbone(
         weights_sha256=sha256,
         image_size=size,
         feature_shape=_feature_shape(model, name),
-        preprocessing=f"{_RESIZE}; keras.applications.{application.module}.preprocess_input",
+        preprocessing=(
+            f"{_RESIZE.format(interpolation)}; "
+            f"keras.applications.{application.module}.preprocess_input"
+        ),
+        interpolation=interpolation,
     )
     return Backbone(model, application.preprocess_input, spec)
 
@@ -186,9 +215,16 @@ def load_backbone_from_spec(spec: BackboneSpec, weights: Path | None = None) -> 
 
     Raises:
         FileNotFoundError: the weights file is gone.
-        ValueError: the weights file has other content, or this version of the
-            package prepares frames in another way than the one that wrote `spec`.
+        ValueError: the features were imported from files, the weights file has other
+            content, or this version of the package prepares frames in another way than
+            the one that wrote `spec`.
     """
+    if spec.name == IMPORTED:
+        raise ValueError(
+            "A video cannot be turned into the features that this model was trained on; how they "
+            f"were computed is {spec.preprocessing}. Evaluate on imported shards, or extract "
+            "shards from videos with `cham extract` and train on those."
+        )
     if weights is not None and spec.weights == "none":
         raise ValueError(
             f"`weights` must be left out: the shards were made without a weights file. "
@@ -196,14 +232,20 @@ def load_backbone_from_spec(spec: BackboneSpec, weights: Path | None = None) -> 
         )
     source = spec.weights if weights is None else str(weights)
     if spec.weights_sha256 is not None:
-        found = sha256_of_weights(Path(source))
+        own = spec.name == OWN_MODEL
+        found = sha256_of_model(Path(source)) if own else sha256_of_weights(Path(source))
         if found != spec.weights_sha256:
             raise ValueError(
                 f"The weights file must be the one that the shards were made with, SHA-256 "
                 f"{spec.weights_sha256}. Received: {source} with SHA-256 {found}. Pass the "
                 "original file with --weights, or extract the shards again."
             )
-    backbone = load_backbone(spec.name, source, spec.image_size)
+    if spec.name == OWN_MODEL:
+        backbone = load_backbone(
+            source, None, spec.image_size, spec.interpolation, spec.scaling or "none"
+        )
+    else:
+        backbone = load_backbone(spec.name, source, spec.image_size, spec.interpolation)
     for field in ("feature_shape", "preprocessing"):
         if getattr(backbone.spec, field) != getattr(spec, field):
             raise ValueError(
@@ -213,7 +255,27 @@ def load_backbone_from_spec(spec: BackboneSpec, weights: Path | None = None) -> 
     return backbone
 
 
-def _load_filter_bank(weights: str | Path | None, image_size: int | None) -> Backbone:
+def _load_own_model(
+    path: Path, image_size: int | None, interpolation: str, scaling: str
+) -> Backbone:
+    model, size = load_own_model(path, image_size)
+    preprocess = scaling_function(scaling)
+    spec = BackboneSpec(
+        name=OWN_MODEL,
+        weights=str(path.absolute()),
+        weights_sha256=sha256_of_model(path),
+        image_size=size,
+        feature_shape=_feature_shape(model, str(path)),
+        preprocessing=f"{_RESIZE.format(interpolation)}; pixels scaled as {scaling!r}",
+        interpolation=interpolation,
+        scaling=scaling,
+    )
+    return Backbone(model, preprocess, spec)
+
+
+def _load_filter_bank(
+    weights: str | Path | None, image_size: int | None, interpolation: str
+) -> Backbone:
     if weights not in (None, "none"):
         raise ValueError(
             f"`weights` of {FILTER_BANK} must be left out: its filters are fixed. "
@@ -226,7 +288,8 @@ def _load_filter_bank(weights: str | Path | None, image_size: int | None) -> Bac
         weights_sha256=None,
         image_size=model.input_shape[1],
         feature_shape=_feature_shape(model, FILTER_BANK),
-        preprocessing=_RESIZE,
+        preprocessing=_RESIZE.format(interpolation),
+        interpolation=interpolation,
     )
     return Backbone(model, lambda frames: frames, spec)
 

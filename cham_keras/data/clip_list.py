@@ -6,6 +6,7 @@ breaks a rule cannot be made, so whoever holds one need not check it again.
 """
 
 import dataclasses
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -19,35 +20,47 @@ SPLITS = ("train", "validation", "test")
 #: How data sets name their splits, and the split that is meant.
 SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 #: The version of the form of `clips.json` that this code writes and reads.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: The name of the file in the folder that `cham prepare` writes.
 CLIP_LIST_FILE = "clips.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One clip: a video file, its class and its split.
+    """One clip: a video file or a part of one, its class and its split.
 
     Attributes:
-        path: the file, relative to the list's root, with forward slashes.
+        path: a video file, a Norpix sequence, or a folder of numbered images,
+            relative to the list's root, with forward slashes.
         label: the name of its class.
         split: "train", "validation" or "test".
         group: what must not stand on both sides of a split, such as the source
             video; the clip's own path where nothing is known.
+        num_frames: number of frames, where the data set says it.
+        start_seconds: where the clip begins in the file; None for its beginning.
+        end_seconds: where the clip ends in the file; None for its end.
 
     Raises:
-        ValueError: a value is empty or no text, the path is absolute, or the
-            split is not known.
+        ValueError: a text is empty, the path is absolute, the split is not known,
+            or a number is out of range.
+
+    Example:
+    >>> Clip("a.mp4", "run", "train", "a", start_seconds=2.0, end_seconds=4.5).id
+    'a.mp4#t=2,4.5'
     """
 
     path: str
     label: str
     split: str
     group: str
+    num_frames: int | None = None
+    start_seconds: float | None = None
+    end_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        for name, value in dataclasses.asdict(self).items():
+        for name in ("path", "label", "split", "group"):
+            value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise ValueError(f"`{name}` of a clip must be a text. Received: {self}.")
         if Path(self.path).is_absolute():
@@ -59,6 +72,33 @@ class Clip:
                 f"`split` must be one of {', '.join(SPLITS)}. "
                 f"Received: {self.split!r} for the clip {self.path}."
             )
+        if self.num_frames is not None and not (
+            type(self.num_frames) is int and self.num_frames >= 1
+        ):
+            raise ValueError(
+                f"`num_frames` of a clip must be a whole number of at least 1. Received: {self}."
+            )
+        self._check_seconds()
+
+    def _check_seconds(self) -> None:
+        for name in ("start_seconds", "end_seconds"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+                raise ValueError(
+                    f"`{name}` of a clip must be a number of at least 0. Received: {self}."
+                )
+        if self.end_seconds is not None and self.end_seconds <= (self.start_seconds or 0):
+            raise ValueError(f"`end_seconds` of a clip must be after its start. Received: {self}.")
+
+    @property
+    def id(self) -> str:
+        """What tells the clip from all others: its path, and its times as in a media fragment."""
+        if self.start_seconds is None and self.end_seconds is None:
+            return self.path
+        end = "" if self.end_seconds is None else f",{self.end_seconds:.10g}"
+        return f"{self.path}#t={self.start_seconds or 0:.10g}{end}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +113,7 @@ class ClipList:
 
     Raises:
         ValueError: there are fewer than two classes; they are not sorted or not
-            unique; a label is not among them; a path stands twice; a group
+            unique; a label is not among them; a clip stands twice; a group
             stands in two splits; or no clip is for training.
 
     Example:
@@ -220,18 +260,32 @@ def write_clip_list(clip_list: ClipList, path: Path | str) -> None:
     folder = absolute_path(path.parent)
     root = absolute_path(clip_list.root)
     stated = root.relative_to(folder) if root.is_relative_to(folder) else root
-    values = dataclasses.asdict(clip_list) | {"root": stated.as_posix()}
-    order = ("schema_version", "root", "classes", "clips")
-    write_json(path, {key: values[key] for key in order})
+    values = {
+        "schema_version": clip_list.schema_version,
+        "root": stated.as_posix(),
+        "classes": list(clip_list.classes),
+        "clips": [_stated_values(clip) for clip in clip_list.clips],
+    }
+    write_json(path, values)
+
+
+def _stated_values(clip: Clip) -> dict[str, Any]:
+    """A clip's values without those that nobody knows."""
+    return {name: value for name, value in dataclasses.asdict(clip).items() if value is not None}
 
 
 def _check_keys(cls: type, values: Any, what: str) -> None:
-    known = [field.name for field in dataclasses.fields(cls)]
+    fields = dataclasses.fields(cls)
+    known = [field.name for field in fields]
+    # What has a default may be left out, but for the version.
+    optional = {field.name for field in fields if field.default is None}
     if not isinstance(values, dict):
         raise ValueError(f"{what} must be a JSON object. Received: {values!r}.")
-    if set(values) != set(known):
+    if not set(known) - optional <= set(values) <= set(known):
         raise ValueError(
-            f"{what} must have the keys {', '.join(known)}. Received: {', '.join(values)}."
+            f"{what} must have the keys {', '.join(k for k in known if k not in optional)}"
+            f"{' and may have ' + ', '.join(k for k in known if k in optional) if optional else ''}"
+            f". Received: {', '.join(values)}."
         )
 
 
@@ -243,9 +297,9 @@ def _check_clips(classes: tuple[str, ...], clips: tuple[Clip, ...]) -> None:
                 f"The label of {clip.path} is not a known class. Received: {clip.label!r}. "
                 f"Known: {', '.join(classes)}."
             )
-    twice = _first_few(p for p, n in Counter(clip.path for clip in clips).items() if n > 1)
+    twice = _first_few(i for i, n in Counter(clip.id for clip in clips).items() if n > 1)
     if twice:
-        raise ValueError(f"A path must stand in the list once. These stand there twice: {twice}.")
+        raise ValueError(f"A clip must stand in the list once. These stand there twice: {twice}.")
     if not any(clip.split == "train" for clip in clips):
         raise ValueError(f"At least one clip must be for training. Received: {len(clips)} clips.")
 

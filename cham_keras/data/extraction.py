@@ -3,35 +3,40 @@
 Comes in: a clip list and a backbone. Goes out: a folder of shards with its
 manifest. `cham extract` and the demo call it.
 
-A thread decodes and resizes ahead while the backbone computes; frames of
-neighbouring clips share batches. Neither holds more than a few batches of frames
-and the features of the clip at hand, however long the list is.
+Threads decode and resize ahead while the backbone computes; frames of neighbouring
+clips share batches. Neither holds more than a few batches of frames and the features of
+the clip at hand, however long the list is. What a killed extraction had finished stays in
+`<out>.partial`, and the same call goes on from there.
 """
 
+import dataclasses
 import hashlib
-import queue
-import threading
+import os
+import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from cham_keras.data.backbones import Backbone
 from cham_keras.data.clip_list import SPLITS, Clip, ClipList
+from cham_keras.data.clip_record import ClipFeatures
+from cham_keras.data.decoding import ClipEnd, ReadClip, decode_ahead
+from cham_keras.data.frames.clip_frames import probe_clip, read_clip_frames
 from cham_keras.data.manifest import Manifest, UnreadableClip
-from cham_keras.data.shards import DEFAULT_CLIPS_PER_SHARD, ClipFeatures, write_shards
-from cham_keras.data.video import probe_video, read_frames
+from cham_keras.data.shard_folder import JOURNAL_FILE, ShardFolder
+from cham_keras.data.shards import DEFAULT_SHARD_BYTES, check_storage, finish_shards
+from cham_keras.files import folder_taking_its_place
 from cham_keras.progress import progress_bar
 
-Item = TypeVar("Item")
-
 #: Part of what orders the training clips; another number is another order.
-ORDER_SEED = 0
+DEFAULT_ORDER_SEED = 0
+
+_MOST_DECODERS = 16
 
 
 def extract(
@@ -41,28 +46,37 @@ def extract(
     frame_stride: int = 1,
     max_frames: int | None = None,
     feature_dtype: str = "float16",
-    clips_per_shard: int = DEFAULT_CLIPS_PER_SHARD,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    clips_per_shard: int | None = None,
+    seed: int = DEFAULT_ORDER_SEED,
     strict: bool = False,
     overwrite: bool = False,
     command: str = "",
 ) -> Manifest:
     """Computes the features of all clips and writes them as shards.
 
-    Training clips are put in a shuffled order that depends on their paths only,
-    so each shard holds clips of many classes; the other splits keep the list's
+    Training clips are put in a shuffled order that depends on their names and the seed
+    only, so each shard holds clips of many classes; the other splits keep the list's
     order. A clip that cannot be read to its end is left out, named on standard
     error with the reason, and listed in the manifest.
 
+    Whatever ends the work before its time, even a kill: the same call goes on after the
+    last finished clip, and its shards have the bytes of an unbroken run.
+
     Args:
         clip_list: the clips.
-        out: a new or empty folder for the shards. It appears when all is done.
+        out: a new or empty folder for the shards. It appears when all is done; until
+            then `<out>.partial` grows beside it.
         backbone: what computes the features.
         frame_stride: 1 takes every frame, 2 every other one.
         max_frames: take at most this many frames of a clip, after the stride.
-        feature_dtype: "float16" or "float32", how features are stored.
-        clips_per_shard: number of clips in a shard.
+        feature_dtype: "float16", "float32" or "int8", how features are stored.
+        shard_bytes: size at which a shard is closed and the next one begun.
+        clips_per_shard: number of clips at which it is closed, whatever its size.
+        seed: of the order of the training clips.
         strict: whether the first unreadable clip ends everything.
-        overwrite: whether a folder that is already there is replaced.
+        overwrite: whether a folder that is already there is replaced; also what
+            another command began and left unfinished.
         command: what the manifest says that the shards were made with.
 
     Returns:
@@ -70,44 +84,73 @@ def extract(
 
     Raises:
         FileExistsError: the folder holds files, and `overwrite` is false.
-        ValueError: an argument breaks its rule; a clip cannot be read and
-            `strict` is true; or a split, or a class in training, has lost all
-            its clips.
+        BlockingIOError: another process extracts into the same folder.
+        ValueError: an argument breaks its rule; `<out>.partial` was begun with other
+            clips or settings; a clip cannot be read and `strict` is true; or a split,
+            or a class in training, has lost all its clips.
+        OSError: the disk is full, say. What is finished is kept.
     """
     for name, value in (("frame_stride", frame_stride), ("max_frames", max_frames)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
-    events = _decoded(clip_list, backbone, frame_stride, max_frames)
-    # Closing them ends the thread and the progress bar, whatever happens between.
-    with (
-        closing(_in_background(events, size=4 * backbone.batch_size)) as ahead,
-        closing(_watched(_clips_with_features(ahead, backbone), clip_list, strict)) as clips,
-    ):
-        return write_shards(
-            out,
-            clips,
-            classes=clip_list.classes,
+    check_storage(feature_dtype, shard_bytes, clips_per_shard)
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and not overwrite:
+        raise FileExistsError(
+            f"The output folder must be new or empty. Received: {out}. "
+            "Name another folder, or pass --overwrite to replace it."
+        )
+    order = extraction_order(clip_list, seed)
+    settings: dict[str, Any] = {
+        "frame_stride": frame_stride,
+        "max_frames": max_frames,
+        "dtype": feature_dtype,
+    }
+    settings |= {"shard_bytes": shard_bytes, "clips_per_shard": clips_per_shard}
+    job = {"clips": _checksum(order), **_spec_in_job(backbone), **settings}
+    partial = partial_folder(out)
+    if overwrite:
+        _discard_other_job(partial, job)
+    with ShardFolder(
+        partial,
+        clip_list.classes,
+        backbone.spec,
+        feature_dtype,
+        shard_bytes,
+        clips_per_shard,
+        job,
+    ) as shards:
+        read = clip_reader(clip_list, backbone, frame_stride, max_frames)
+        _extract_rest(shards, order, read, backbone, clip_list, strict)
+        _check_enough_is_left(clip_list, shards.unreadable())
+        manifest = finish_shards(
+            shards,
             backbone=backbone.spec,
-            feature_dtype=feature_dtype,
             frame_stride=frame_stride,
             max_frames=max_frames,
-            clips_per_shard=clips_per_shard,
             clips_root=str(clip_list.root),
             command=command,
-            overwrite=overwrite,
         )
+        folder_taking_its_place(partial, out)
+        (out / JOURNAL_FILE).unlink()
+    return manifest
 
 
-def extraction_order(clip_list: ClipList) -> list[Clip]:
+def partial_folder(out: Path) -> Path:
+    """Where an extraction to `out` works until it is finished."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def extraction_order(clip_list: ClipList, seed: int = DEFAULT_ORDER_SEED) -> list[Clip]:
     """The clips in the order in which they are extracted.
 
-    Split after split. Training clips are ordered by a checksum of their paths:
+    Split after split. Training clips are ordered by a checksum of seed and name:
     mixed over the classes, the same on every machine, and a clip more or less
     does not change the order of the others.
     """
 
     def checksum(clip: Clip) -> bytes:
-        return hashlib.sha256(f"{ORDER_SEED}/{clip.path}".encode()).digest()
+        return hashlib.sha256(f"{seed}/{clip.id}".encode()).digest()
 
     train = sorted(clip_list.clips_of_split("train"), key=checksum)
     others = [
@@ -116,107 +159,150 @@ def extraction_order(clip_list: ClipList) -> list[Clip]:
     return [*train, *others]
 
 
-@dataclass(frozen=True)
-class _End:
-    """The end of a clip among decoded frames: whose frames the ones before it were."""
-
-    clip: Clip
-    label: int
-    num_frames: int
-    frame_rate_hz: float = 0.0
-    unreadable_because: str | None = None
-
-
-def _decoded(
+def clip_reader(
     clip_list: ClipList, backbone: Backbone, frame_stride: int, max_frames: int | None
-) -> Iterator[np.ndarray | _End]:
-    """Yields resized frames (image_size, image_size, 3) uint8, and an end after each clip."""
-    for clip in extraction_order(clip_list):
+) -> ReadClip:
+    """How a clip's frames are read and resized for a backbone."""
+
+    def read(clip: Clip) -> tuple[float, Iterator[np.ndarray]]:
         path = clip_list.path_of(clip)
-        label = clip_list.label_of(clip)
-        num_frames = 0
-        try:
-            frame_rate_hz = probe_video(path).frame_rate_hz / frame_stride
-            for frame in read_frames(path, frame_stride, max_frames):
-                yield backbone.resize(frame[None])[0]
-                num_frames += 1
-        except (ValueError, OSError) as error:
-            yield _End(clip, label, num_frames, unreadable_because=str(error))
-        else:
-            yield _End(clip, label, num_frames, frame_rate_hz)
+        frames = read_clip_frames(
+            path,
+            frame_stride,
+            max_frames,
+            clip.start_seconds,
+            clip.end_seconds,
+            resizing=backbone.resizing,
+        )
+        return probe_clip(path).frame_rate_hz / frame_stride, frames
+
+    return read
 
 
-def _clips_with_features(
-    events: Iterable[np.ndarray | _End], backbone: Backbone
-) -> Iterator[ClipFeatures | UnreadableClip]:
-    """Runs frames through the backbone in full batches and puts the clips together again."""
-    frames: list[np.ndarray] = []  # decoded, not yet computed
-    features: deque[np.ndarray] = deque()  # computed, not yet given to a clip
-    ends: deque[_End] = deque()  # of clips that are decoded, not yet given out
-
-    def compute() -> None:
-        if frames:
-            features.extend(backbone.features_of_resized(np.stack(frames)))
-            frames.clear()
-
-    def finished() -> Iterator[ClipFeatures | UnreadableClip]:
-        while ends and len(features) >= ends[0].num_frames:
-            end = ends.popleft()
-            yield _clip_of_end(end, [features.popleft() for _ in range(end.num_frames)])
-
-    for event in events:
-        if isinstance(event, _End):
-            ends.append(event)
-        else:
-            frames.append(event)
-        if len(frames) == backbone.batch_size:
-            compute()
-        yield from finished()
-    compute()
-    yield from finished()
-
-
-def _clip_of_end(end: _End, features: list[np.ndarray]) -> ClipFeatures | UnreadableClip:
-    if end.unreadable_because is not None:
-        return UnreadableClip(end.clip.path, end.unreadable_because)
-    return ClipFeatures(
-        id=end.clip.path,
-        split=end.clip.split,
-        label=end.label,
-        group=end.clip.group,
-        frame_rate_hz=end.frame_rate_hz,
-        features=np.stack(features),
-    )
-
-
-def _watched(
-    clips: Iterable[ClipFeatures | UnreadableClip], clip_list: ClipList, strict: bool
-) -> Generator[ClipFeatures | UnreadableClip]:
-    """Shows progress, names what is unreadable, and sees to it that enough is left."""
-    unreadable: list[UnreadableClip] = []
+def _extract_rest(
+    shards: ShardFolder,
+    order: list[Clip],
+    read: ReadClip,
+    backbone: Backbone,
+    clip_list: ClipList,
+    strict: bool,
+) -> None:
+    """Extracts the clips that are not in the journal yet."""
+    finished = len(shards.entries)
+    # Each frame gets the place in its batch that it has in an unbroken run.
+    position = shards.entries[-1]["position"] if finished else 0
+    num_threads = min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+    decoded = decode_ahead(order[finished:], read, num_threads, 2 * backbone.batch_size)
     start = time.monotonic()
-    with progress_bar() as bar:
-        task = bar.add_task("Extracting features", total=len(clip_list.clips), note="")
-        for number, clip in enumerate(clips, start=1):
+    with closing(decoded), progress_bar() as bar:
+        task = bar.add_task("Extracting features", total=len(order), completed=finished, note="")
+        if finished:
+            bar.console.print(f"Going on after {finished} finished clips.", highlight=False)
+        clips = clips_with_features(decoded, backbone, clip_list, position)
+        for number, (clip, position) in enumerate(clips, start=1):
             if isinstance(clip, UnreadableClip):
                 if strict:
                     raise ValueError(
                         f"Every clip must be readable with --strict. Received: {clip.path}: "
                         f"{clip.reason}"
                     )
-                unreadable.append(clip)
                 bar.console.print(
                     f"Unreadable: {clip.path}: {clip.reason}", markup=False, highlight=False
                 )
-            yield clip
+            shards.write(clip, position=position)
             note = f"{number / (time.monotonic() - start):.1f} clips/s"
-            bar.update(task, completed=number, note=note)
-    _check_enough_is_left(clip_list, unreadable)
+            bar.update(task, completed=finished + number, note=note)
 
 
-def _check_enough_is_left(clip_list: ClipList, unreadable: list[UnreadableClip]) -> None:
+def clips_with_features(
+    events: Iterable[np.ndarray | ClipEnd],
+    backbone: Backbone,
+    clip_list: ClipList,
+    position: int = 0,
+) -> Generator[tuple[ClipFeatures | UnreadableClip, int]]:
+    """Runs frames through the backbone in full batches and puts the clips together again.
+
+    Args:
+        events: from `decode_ahead`.
+        backbone: what computes.
+        clip_list: where the clips are from.
+        position: number of frames that went before, in an earlier run.
+
+    Yields:
+        each clip, and the number of frames up to its end.
+    """
+    size = backbone.batch_size
+    blank = np.zeros((backbone.spec.image_size, backbone.spec.image_size, 3), np.uint8)
+    # The batch that the earlier run was in the middle of: its frames' places stay empty.
+    frames: list[np.ndarray] = [blank] * (position % size)
+    num_blank = len(frames)
+    features: deque[np.ndarray] = deque()  # computed, not yet given to a clip
+    ends: deque[ClipEnd] = deque()  # of clips that are decoded, not yet given out
+
+    def compute() -> None:
+        nonlocal num_blank
+        if len(frames) > num_blank:
+            features.extend(backbone.features_of_resized(np.stack(frames))[num_blank:])
+            frames.clear()
+            num_blank = 0
+
+    def finished() -> Iterator[tuple[ClipFeatures | UnreadableClip, int]]:
+        nonlocal position
+        while ends and len(features) >= ends[0].num_frames:
+            end = ends.popleft()
+            position += end.num_frames
+            of_clip = [features.popleft() for _ in range(end.num_frames)]
+            yield _clip_of_end(end, of_clip, clip_list), position
+
+    for event in events:
+        if isinstance(event, ClipEnd):
+            ends.append(event)
+        else:
+            frames.append(event)
+        if len(frames) == size:
+            compute()
+        yield from finished()
+    compute()
+    yield from finished()
+
+
+def _clip_of_end(
+    end: ClipEnd, features: list[np.ndarray], clip_list: ClipList
+) -> ClipFeatures | UnreadableClip:
+    if end.unreadable_because is not None:
+        return UnreadableClip(end.clip.id, end.unreadable_because)
+    return ClipFeatures(
+        id=end.clip.id,
+        split=end.clip.split,
+        label=clip_list.label_of(end.clip),
+        group=end.clip.group,
+        frame_rate_hz=end.frame_rate_hz,
+        features=np.stack(features),
+    )
+
+
+def _checksum(order: list[Clip]) -> str:
+    text = "\n".join(repr(dataclasses.astuple(clip)) for clip in order)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _spec_in_job(backbone: Backbone) -> dict[str, Any]:
+    """What of a backbone decides the features; where its weights lie does not."""
+    values = {f"backbone {name}": v for name, v in dataclasses.asdict(backbone.spec).items()}
+    if backbone.spec.weights_sha256 is not None:
+        del values["backbone weights"]
+    return values | {"batch size": backbone.batch_size}
+
+
+def _discard_other_job(partial: Path, job: dict[str, Any]) -> None:
+    """Removes what another command left unfinished; the same command's work is kept."""
+    if partial.exists() and not ShardFolder.is_of_job(partial, job):
+        shutil.rmtree(partial)
+
+
+def _check_enough_is_left(clip_list: ClipList, unreadable: tuple[UnreadableClip, ...]) -> None:
     lost = {clip.path for clip in unreadable}
-    kept = [clip for clip in clip_list.clips if clip.path not in lost]
+    kept = [clip for clip in clip_list.clips if clip.id not in lost]
     first_reason = f" The first: {unreadable[0].path}: {unreadable[0].reason}" if unreadable else ""
     kept_of_split = Counter(clip.split for clip in kept)
     for split in SPLITS:
@@ -234,45 +320,3 @@ def _check_enough_is_left(clip_list: ClipList, unreadable: list[UnreadableClip])
                 f"Each class must keep at least one clip for training. All {num_listed} of "
                 f"{label} are unreadable.{first_reason}"
             )
-
-
-def _in_background(items: Iterable[Item], size: int) -> Generator[Item]:
-    """Iterates over `items` in a thread of its own, up to `size` items ahead.
-
-    An error there is raised here, in its place. The thread ends when the iterator
-    that this returns is closed, also half-way.
-    """
-    results: queue.Queue[tuple[str, object]] = queue.Queue(maxsize=size)
-    closed = threading.Event()
-
-    def put(kind: str, value: object) -> None:
-        while not closed.is_set():
-            try:
-                return results.put((kind, value), timeout=0.1)
-            except queue.Full:
-                continue
-        return None
-
-    def work() -> None:
-        try:
-            for item in items:
-                put("item", item)
-                if closed.is_set():
-                    return
-            put("end", None)
-        except BaseException as error:
-            put("error", error)
-
-    thread = threading.Thread(target=work, name="decoder", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, value = results.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise value  # type: ignore[misc]
-            yield value  # type: ignore[misc]
-    finally:
-        closed.set()
-        thread.join()

@@ -2,10 +2,13 @@
 
 Comes in: the clip's number of frames n, and how many frames T are wanted. Goes
 out: sorted indices, all different, at most T; all n of them where n <= T.
-`clip_dataset` calls them inside `map`; they work eagerly too.
+`frame_choice` calls them inside `map`, and they work eagerly too, as the preparation of
+videos for a model calls them.
 """
 
 import tensorflow as tf
+
+from cham_keras.data.stateless_random import random_tensor
 
 
 def random_subset(num_frames: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
@@ -14,7 +17,7 @@ def random_subset(num_frames: tf.Tensor, num_samples: int, seed: tf.Tensor) -> t
     Args:
         num_frames: scalar integer n.
         num_samples: T.
-        seed: (2,) integers; the same seed gives the same subset.
+        seed: (n,) integers; the same ones give the same subset.
 
     Returns:
         (min(n, T),) int32.
@@ -24,7 +27,7 @@ def random_subset(num_frames: tf.Tensor, num_samples: int, seed: tf.Tensor) -> t
     [0, 1, 2]
     """
     num_frames = tf.cast(num_frames, tf.int32)
-    priorities = tf.random.stateless_uniform((num_frames,), seed)
+    priorities = random_tensor(seed, num_frames)
     chosen = tf.math.top_k(priorities, tf.minimum(num_frames, num_samples), sorted=False).indices
     return tf.sort(chosen)
 

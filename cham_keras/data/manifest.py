@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from cham_keras.data.backbone_spec import BackboneSpec
 from cham_keras.data.shard_schema import BYTES_OF_DTYPE, MANIFEST_FILE, SCHEMA_VERSION
+from cham_keras.data.stored_features import StorageError
 from cham_keras.files import read_json, write_json
 from cham_keras.settings import settings, settings_from_dict
 
@@ -65,8 +66,10 @@ class Manifest:
 
     classes: tuple[str, ...]
     """Names of the classes; a class's index is its label."""
-    feature_dtype: Literal["float16", "float32"]
+    feature_dtype: Literal["float16", "float32", "int8"]
     """How the numbers are stored."""
+    storage_error: StorageError
+    """How far the stored numbers are from those that were computed."""
     backbone: BackboneSpec
     """What the features were computed with."""
     frame_stride: int

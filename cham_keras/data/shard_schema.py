@@ -4,7 +4,7 @@
 """
 
 #: The version of the form of shards and manifest that this code writes and reads.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MANIFEST_FILE = "manifest.json"
 
@@ -15,9 +15,13 @@ CLIP_GROUP = "clip/group"
 CLIP_NUM_FRAMES = "clip/num_frames"
 CLIP_FRAME_RATE_HZ = "clip/frame_rate_hz"
 FRAMES_FEATURES = "frames/features"
+#: Only where the dtype is int8: what a channel's numbers are multiplied with.
+FRAMES_SCALES = "frames/scales"
 
 #: How a feature's numbers can be stored: bytes of one number, by dtype.
-BYTES_OF_DTYPE = {"float16": 2, "float32": 4}
+BYTES_OF_DTYPE = {"float16": 2, "float32": 4, "int8": 1}
+#: Bytes of one scale, a little-endian float32.
+BYTES_OF_SCALE = 4
 
 
 def shard_file_name(split: str, index: int, num_shards: int) -> str:

@@ -71,6 +71,58 @@ def assign_splits(
     return [sides[side_of_group[row_of_group[group]]] for group in groups]
 
 
+def hold_out_validation(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    splits: Sequence[str],
+    validation_fraction: float = 0.15,
+    seed: int = 0,
+) -> list[str]:
+    """Takes clips to validate on out of the training clips, by whole groups.
+
+    For data sets whose owners say what to train and to test on, and nothing
+    more. What is tested on stays as it is, whatever the fraction and the seed.
+
+    Args:
+        labels: the class of each clip.
+        groups: the group of each clip.
+        splits: the split of each clip, "train" or "test".
+        validation_fraction: fraction of the training clips, in [0, 1).
+        seed: the same seed gives the same choice.
+
+    Returns:
+        the split of each clip: "train", "validation" or "test".
+
+    Raises:
+        ValueError: the lengths differ, clips are validated on already, the
+            fraction is out of range, or a class would be missing in one of the
+            two parts.
+
+    Example:
+    >>> splits = ["train"] * 4 + ["test"]
+    >>> hold_out_validation(["a", "a", "b", "b", "a"], list("vwxyz"), splits, 0.5).count("train")
+    2
+    """
+    if not len(labels) == len(groups) == len(splits):
+        raise ValueError(
+            "There must be one group and one split for each clip. "
+            f"Received: {len(labels)} labels, {len(groups)} groups and {len(splits)} splits."
+        )
+    if unknown := sorted(set(splits) - {"train", "test"}):
+        raise ValueError(
+            "Clips to validate on are taken where a data set states train and test only. "
+            f"Received: {', '.join(unknown)}."
+        )
+    rows = [row for row, split in enumerate(splits) if split == "train"]
+    held_out = assign_splits(
+        [labels[row] for row in rows], [groups[row] for row in rows], 0.0, validation_fraction, seed
+    )
+    result = list(splits)
+    for row, split in zip(rows, held_out, strict=True):
+        result[row] = split
+    return result
+
+
 def _checked_fractions(test_fraction: float, validation_fraction: float) -> dict[str, float]:
     for name, value in (
         ("test_fraction", test_fraction),

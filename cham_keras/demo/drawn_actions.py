@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cham_keras.data.clip_list import CLIP_LIST_FILE, Clip, ClipList, write_clip_list
-from cham_keras.data.video import write_video
+from cham_keras.data.frames.video import write_video
 from cham_keras.demo.figure import (
     EXTREMES,
     REACH,

@@ -30,7 +30,7 @@ class Preparation:
 
     backbone: BackboneSpec
     """What computes the features of a frame."""
-    feature_dtype: Literal["float16", "float32"]
+    feature_dtype: Literal["float16", "float32", "int8"]
     """Features are rounded to this type, as they were in the shards."""
     frame_stride: PositiveInt
     """1 for every frame of a video, 2 for every other one."""

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cham_keras.data import Backbone, load_backbone_from_spec, read_frames
+from cham_keras.data import Backbone, load_backbone_from_spec
 from cham_keras.data.frame_sampling import repeat_last, uniform
+from cham_keras.data.frames import read_clip_frames
+from cham_keras.data.stored_features import as_stored
 from cham_keras.export.description import preparation_of_run
 from cham_keras.export.export_folder import Export
 from cham_keras.export.inference import KerasScorer
@@ -70,7 +72,7 @@ class VideoClassifier:
         preparation = self.preparation
         # Decoded once to be counted, for containers state wrong numbers; that costs less
         # than the memory of all frames of a long video.
-        decoded = read_frames(video, preparation.frame_stride, preparation.max_frames)
+        decoded = read_clip_frames(video, preparation.frame_stride, preparation.max_frames)
         frames = uniform(sum(1 for _ in decoded), preparation.num_frames)
         if preparation.short_clips == "repeat":
             frames = repeat_last(frames, preparation.num_frames)
@@ -81,20 +83,21 @@ class VideoClassifier:
         preparation = self.preparation
         chosen, position = np.unique(frames, return_inverse=True)
         wanted = set(chosen.tolist())
-        decoded = read_frames(video, preparation.frame_stride, int(chosen[-1]) + 1)
-        resized = [
-            self._backbone.resize(frame[None])[0]
-            for number, frame in enumerate(decoded)
-            if number in wanted
-        ]
+        decoded = read_clip_frames(
+            video,
+            preparation.frame_stride,
+            int(chosen[-1]) + 1,
+            resizing=self._backbone.resizing,
+        )
+        resized = [frame for number, frame in enumerate(decoded) if number in wanted]
         features = self._backbone.features_of_resized(np.stack(resized))
-        with np.errstate(over="ignore"):
-            features = features.astype(preparation.feature_dtype).astype("float32")
-        if not np.all(np.isfinite(features)):
+        try:
+            features = as_stored(features, preparation.feature_dtype)
+        except ValueError as error:
             raise ValueError(
-                f"Features must be finite as {preparation.feature_dtype}, in which the model was "
-                f"trained. Received: {video} with others."
-            )
+                f"{str(error).removesuffix('.')} in {video}; the model was trained on "
+                f"{preparation.feature_dtype}."
+            ) from None
         return features[position]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from cham_keras.cli.main import run_command
 from cham_keras.data.clip_list import Clip, ClipList, write_clip_list
+from cham_keras.data.frames.video import write_video
 from cham_keras.data.manifest import read_manifest
-from cham_keras.data.video import write_video
 
 
 def cham(*tokens: object) -> int:

@@ -1,9 +1,16 @@
 """`cham prepare` writes a clip list, shows what is in it, and says what comes next."""
 
+import dataclasses
+import json
+import sys
+
 import pytest
+from ucf_sports_testing import make_ucf_sports
 
 from cham_keras.cli.main import run_command
+from cham_keras.cli.prepare.finish import finish
 from cham_keras.data.clip_list import read_clip_list
+from cham_keras.data.prepare import prepare_csv
 
 
 def cham(*tokens: object) -> int:
@@ -16,7 +23,7 @@ def videos(tmp_path):
     for label in ("run", "hop"):
         (tmp_path / "videos" / label).mkdir(parents=True)
         for number in range(10):
-            (tmp_path / "videos" / label / f"{number}.mp4").touch()
+            (tmp_path / "videos" / label / f"{number}.mp4").write_text(f"{label} {number}")
     rows = [
         f"{label}/{n}.mp4,{label},{label}{n // 2}" for label in ("run", "hop") for n in range(10)
     ]
@@ -85,8 +92,74 @@ def test_bad_input_gives_a_sentence_and_leaves_nothing(tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("command", ["csv", "folder"])
+def test_copies_on_both_sides_end_the_command_unless_told_otherwise(tmp_path, capsys):
+    rows = ["path,label,split"]
+    for number, (label, split) in enumerate((("run", "train"), ("hop", "train"), ("hop", "test"))):
+        (tmp_path / f"{number}.mp4").write_text("a film" if number else "run")
+        rows.append(f"{number}.mp4,{label},{split}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    out = tmp_path / "out"
+    command = ("prepare", "csv", tmp_path / "clips.csv", "--out", out)
+    assert cham(*command) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "1.mp4 (train), 2.mp4 (test)" in error and "--allow-duplicates" in error
+    assert not out.exists()
+    assert cham(*command, "--allow-duplicates") == 0
+    printed = capsys.readouterr().out
+    assert "Problem: 1 file(s) stand in more than one split: 1.mp4 (train), 2.mp4" in printed
+    assert len(json.loads((out / "report.json").read_text())["problems"]) == 1
+    assert cham(*command, "--no-check-duplicates", "--overwrite") == 0
+    assert "Problem" not in capsys.readouterr().out
+    assert json.loads((out / "report.json").read_text())["problems"] == []
+
+
+def test_only_the_first_problems_are_printed_and_all_are_in_the_report(videos, tmp_path, capsys):
+    problems = tuple(f"Number {number} is [bold]missing[/bold]." for number in range(36))
+    prepared = prepare_csv(videos / "clips.csv", validation_fraction=0)
+    out = tmp_path / "out"
+    finish(dataclasses.replace(prepared, problems=problems), out)
+    printed = capsys.readouterr().out
+    assert printed.count("Problem:") == 10
+    assert f"Problem: {problems[9]}" in printed
+    assert f"26 more problem(s) in {out / 'report.json'}" in printed.replace("\n", "")
+    assert json.loads((out / "report.json").read_text())["problems"] == list(problems)
+
+
+def test_prepare_ucf_sports_writes_clips_boxes_and_problems(tmp_path, capsys):
+    make_ucf_sports(tmp_path / "data")
+    out = tmp_path / "out"
+    command = ("prepare", "ucf-sports", tmp_path / "data", "--out", out, "--overwrite")
+    assert cham(*command, "--protocol", "103-47", "--validation-fraction", 0) == 0
+    printed = capsys.readouterr().out
+    assert words_of(printed, "all")[1:] == [
+        "103",
+        "(103)",
+        "0",
+        "(0)",
+        "47",
+        "(47)",
+        "150",
+        "(150)",
+    ]
+    assert "Problem: 7 video(s) have no AVI; the images are taken" in printed
+    # Three boxes a video; one of Lifting has one less and one more, one of Walk has none.
+    assert len((out / "boxes.csv").read_text().splitlines()) == 1 + 3 * 149
+    assert cham(*command, "--protocol", "leave-one-out", "--fold", 149) == 0
+    assert [c.group for c in read_clip_list(out).clips_of_split("test")] == ["Walk-Front/022"]
+    assert cham(*command, "--protocol", "leave-one-out") == 2
+    assert "`fold` of leave-one-out must be" in capsys.readouterr().err
+
+
+def test_prepare_tfds_says_what_to_install(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert cham("prepare", "tfds", "ucf101", "--out", tmp_path / "out") == 2
+    assert "pip install tensorflow-datasets" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["csv", "folder", "ucf-sports", "tfds"])
 def test_the_help_shows_an_example(command, capsys):
     cham("prepare", command, "--help")
     printed = " ".join(capsys.readouterr().out.split())
     assert f"Example: cham prepare {command}" in printed
+    assert "--allow-duplicates" in printed and "--no-check-duplicates" in printed

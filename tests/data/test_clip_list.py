@@ -25,7 +25,7 @@ def test_a_clip_list_comes_back_from_its_file_as_it_was(tmp_path):
 def test_the_file_has_the_form_in_the_map(tmp_path):
     write_clip_list(ClipList("/videos", ["hop", "run"], two_clips()), tmp_path / "clips.json")
     assert json.loads((tmp_path / "clips.json").read_text()) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "root": "/videos",
         "classes": ["hop", "run"],
         "clips": [
@@ -33,6 +33,32 @@ def test_the_file_has_the_form_in_the_map(tmp_path):
             {"path": "hop/2 & [3].mp4", "label": "hop", "split": "test", "group": "Quelle ü"},
         ],
     }
+
+
+def test_parts_of_a_file_and_known_lengths_come_back_and_have_names_of_their_own(tmp_path):
+    clips = [
+        Clip("a.mp4", "run", "train", "a", num_frames=40, end_seconds=1.5),
+        Clip("a.mp4", "hop", "train", "a", start_seconds=1.5),
+    ]
+    clip_list = ClipList(tmp_path, ("hop", "run"), clips)
+    write_clip_list(clip_list, tmp_path / "clips.json")
+    assert read_clip_list(tmp_path) == clip_list
+    assert [clip.id for clip in clip_list.clips] == ["a.mp4#t=0,1.5", "a.mp4#t=1.5"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_frames": 0}, "`num_frames` of a clip must be a whole number of at least 1"),
+        ({"num_frames": 2.0}, "`num_frames` of a clip must be a whole number of at least 1"),
+        ({"start_seconds": -1}, "`start_seconds` of a clip must be a number of at least 0"),
+        ({"end_seconds": float("nan")}, "`end_seconds` of a clip must be a number of at least 0"),
+        ({"start_seconds": 2, "end_seconds": 2}, "`end_seconds` of a clip must be after its start"),
+    ],
+)
+def test_numbers_of_a_clip_that_are_out_of_range_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        Clip("a.mp4", "run", "train", "a", **values)
 
 
 def test_a_folder_that_holds_list_and_clips_can_be_moved(tmp_path):
@@ -104,7 +130,7 @@ def test_a_list_that_breaks_a_rule_is_refused(classes, clips, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "`schema_version` must be 1. Received: 2"),
+        ({"schema_version": 1}, "`schema_version` must be 2. Received: 1"),
         ({"frames": 3}, "must have the keys root, classes, clips, schema_version.*frames"),
         ({"root": None}, "`root` must be a text"),
         ({"clips": "all"}, "`clips` must be a list"),

@@ -1,7 +1,6 @@
 """Tables and class folders become clip lists, or a clear error."""
 
 import csv
-import logging
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,8 @@ REAL_CLIPS = Path(__file__).parents[3] / "shared" / "data"
 needs_real_clips = pytest.mark.skipif(
     not REAL_CLIPS.is_dir(), reason=f"needs the real clips in {REAL_CLIPS}, which are not here"
 )
+
+TIMES = "path,label,split,start,end\n"
 
 
 def make_files(root: Path, *names: str) -> None:
@@ -39,7 +40,7 @@ def videos(tmp_path) -> Path:
 
 
 def test_a_csv_is_split_by_groups(videos):
-    clip_list = prepare_csv(videos / "clips.csv", seed=1)
+    clip_list = prepare_csv(videos / "clips.csv", seed=1).clip_list
     assert clip_list.classes == ("hop", "run")
     assert clip_list.root == videos
     assert [clip.path for clip in clip_list.clips][:2] == ["run/00.mp4", "run/01.mp4"]
@@ -49,14 +50,14 @@ def test_a_csv_is_split_by_groups(videos):
         for label in ("hop", "run")
         for split, number in (("train", 6), ("validation", 3), ("test", 3))
     }
-    assert prepare_csv(videos / "clips.csv", seed=1) == clip_list
+    assert prepare_csv(videos / "clips.csv", seed=1).clip_list == clip_list
 
 
 def test_splits_that_a_csv_states_are_taken_as_they_are(videos):
     path = make_csv(
         videos, "label,split,path\nrun,test,run/00.mp4\nhop,train,hop/00.mp4\nrun,val,run/01.mp4\n"
     )
-    clip_list = prepare_csv(path)
+    clip_list = prepare_csv(path).clip_list
     assert [clip.split for clip in clip_list.clips] == ["test", "train", "validation"]
     assert [clip.group for clip in clip_list.clips] == ["run/00.mp4", "hop/00.mp4", "run/01.mp4"]
 
@@ -74,7 +75,7 @@ def test_spaces_and_the_mark_that_spreadsheets_write_do_no_harm(videos):
     path = make_csv(
         videos, "path, label ,split\nrun/00.mp4, run,train\n ./hop/00.mp4,hop , test\n", "utf-8-sig"
     )
-    clips = prepare_csv(path).clips
+    clips = prepare_csv(path).clip_list.clips
     assert [(clip.path, clip.label) for clip in clips] == [
         ("run/00.mp4", "run"),
         ("hop/00.mp4", "hop"),
@@ -84,7 +85,7 @@ def test_spaces_and_the_mark_that_spreadsheets_write_do_no_harm(videos):
 def test_paths_count_from_the_root_where_one_is_given(videos, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     text = f"path,label,split\nrun/00.mp4,run,train\n{videos}/hop/00.mp4,hop,test\n"
-    clip_list = prepare_csv(make_csv(elsewhere, text), root=videos)
+    clip_list = prepare_csv(make_csv(elsewhere, text), root=videos).clip_list
     assert clip_list.root == videos
     assert [clip.path for clip in clip_list.clips] == ["run/00.mp4", "hop/00.mp4"]
     with pytest.raises(ValueError, match=r"must lie under .*elsewhere.*--root"):
@@ -108,11 +109,64 @@ def test_paths_count_from_the_root_where_one_is_given(videos, tmp_path_factory):
         ("path,label,split\nrun/00.mp4,run,train\nhop/../run/00.mp4,hop,train\n", "twice: run/00"),
         ("path,label\nrun/00.mp4,run\nhop/00.mp4,hop\n", "'hop' would be missing in .* 1 group"),
         ('path,label\n"run/00.mp4,run\n', "must be a CSV file in UTF-8"),
+        (
+            "path,label,start\nrun/00.mp4,run,soon\nhop/00.mp4,hop,\n",
+            "`start` must be a number.*'soon' for run/00",
+        ),
+        (
+            f"{TIMES}run/00.mp4,run,train,4,4\nhop/00.mp4,hop,test,,\n",
+            "clips.csv: `end_seconds` of a clip",
+        ),
+        (
+            f"{TIMES}run/00.mp4,run,train,nan,\nhop/00.mp4,hop,test,,\n",
+            "clips.csv: `start_seconds` of a clip",
+        ),
     ],
 )
 def test_a_csv_that_breaks_a_rule_is_refused(videos, text, message):
     with pytest.raises(ValueError, match=message):
         prepare_csv(make_csv(videos, text))
+
+
+def test_parts_of_a_file_are_clips_of_one_group(videos):
+    rows = [
+        f"{name},{name[:3]},,4.5\n{name},{name[:3]},4.5," for name in ("run/00.mp4", "hop/00.mp4")
+    ]
+    rows += [f"{name},{name[:3]},," for name in ("run/01.mp4", "hop/01.mp4")]
+    path = make_csv(videos, "\n".join(["path,label,start,end", *rows]))
+    clips = prepare_csv(path, test_fraction=0.3, validation_fraction=0).clip_list.clips
+    assert [(c.start_seconds, c.end_seconds) for c in clips] == [(None, 4.5), (4.5, None)] * 2 + [
+        (None, None)
+    ] * 2
+    assert [clip.id for clip in clips][:2] == ["run/00.mp4#t=0,4.5", "run/00.mp4#t=4.5"]
+    assert all(clip.group == clip.path for clip in clips)
+    for name in ("run/00.mp4", "hop/00.mp4"):
+        assert len({clip.split for clip in clips if clip.path == name}) == 1
+
+
+def test_parts_of_a_file_may_have_groups_of_their_own_if_all_have_them(videos):
+    text = (
+        "path,label,group,split,start,end\n"
+        "run/00.mp4,run,{},train,0,4\nrun/00.mp4,run,b,test,4,8\nhop/00.mp4,hop,,train,,\n"
+    )
+    clips = prepare_csv(make_csv(videos, text.format("a"))).clip_list.clips
+    assert [clip.group for clip in clips] == ["a", "b", "hop/00.mp4"]
+    with pytest.raises(ValueError, match="all parts of a file or for none.*run/00.mp4.* and b"):
+        prepare_csv(make_csv(videos, text.format("")))
+
+
+def test_a_csv_may_name_folders_of_images(videos):
+    make_files(videos, *(f"run/images/{n}.jpg" for n in (1, 2, 4)), "run/empty/notes.txt")
+    text = "path,label,split,end\nrun/images,run,train,\nhop/00.mp4,hop,test,\n"
+    prepared = prepare_csv(make_csv(videos, text))
+    assert [clip.num_frames for clip in prepared.clip_list.clips] == [3, None]
+    gap = "1 folder(s) of images miss numbers; the images that are there are used: "
+    assert prepared.problems == (f"{gap}run/images.",)
+    # How many frames a part has nobody knows before its times are known.
+    clips = prepare_csv(make_csv(videos, text.replace("train,", "train,2"))).clip_list.clips
+    assert clips[0].num_frames is None
+    with pytest.raises(ValueError, match=r"1 folder\(s\) in .* hold none: run/empty"):
+        prepare_csv(make_csv(videos, text.replace("images", "empty")))
 
 
 def test_a_csv_in_another_encoding_is_refused(videos):
@@ -131,7 +185,7 @@ def test_clips_that_do_not_exist_are_counted_and_the_first_named(videos):
 
 
 def test_class_folders_are_split(videos):
-    clip_list = prepare_folder(videos, test_fraction=0.25, validation_fraction=0.25)
+    clip_list = prepare_folder(videos, test_fraction=0.25, validation_fraction=0.25).clip_list
     assert clip_list.classes == ("hop", "run")
     assert Counter((clip.label, clip.split) for clip in clip_list.clips) == {
         (label, split): number
@@ -147,7 +201,7 @@ def test_class_folders_are_split(videos):
 def test_folders_of_splits_are_taken_as_they_are(tmp_path):
     names = ["train/run/1 [a].MP4", "train/hop/1.avi", "val/run/2.mkv", "test/hop/3.mp4"]
     make_files(tmp_path, *names)
-    clip_list = prepare_folder(tmp_path)
+    clip_list = prepare_folder(tmp_path).clip_list
     assert {(clip.path, clip.label, clip.split) for clip in clip_list.clips} == {
         ("train/run/1 [a].MP4", "run", "train"),
         ("train/hop/1.avi", "hop", "train"),
@@ -156,14 +210,14 @@ def test_folders_of_splits_are_taken_as_they_are(tmp_path):
     }
 
 
-def test_hidden_files_are_passed_over_and_others_reported(videos, caplog):
+def test_hidden_files_are_passed_over_and_others_reported(videos):
     make_files(videos, "hop/.DS_Store", ".git/x.mp4", "__MACOSX/hop/00.mp4", "hop/._00.mp4")
     make_files(videos, "run/notes.txt", "run/list.xml")
-    with caplog.at_level(logging.WARNING):
-        assert len(prepare_folder(videos).clips) == 24
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{videos / 'run'}: left out 2 file(s) that are no videos, such as list.xml."
-    ]
+    prepared = prepare_folder(videos)
+    assert len(prepared.clip_list.clips) == 24
+    assert prepared.problems == (
+        "2 file(s) are no clips and were left out: run/list.xml, run/notes.txt.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,10 +227,12 @@ def test_hidden_files_are_passed_over_and_others_reported(videos, caplog):
         (["run/1.mp4", "run/2.mp4"], r"at least two classes.*\['run'\]"),
         (
             ["run/1.mp4", "hop/notes.txt"],
-            r"class folder .*hop must hold at least one video.*1 other",
+            r"class folder .*hop must hold at least one clip.*1 other file\(s\)\.",
         ),
         (["run/1.mp4", "2.mp4"], r"in a folder of their class.*such as 2.mp4"),
-        (["run/1.mp4", "hop/deep/2.mp4"], "must hold clips, not folders. Received: .*deep"),
+        (["run/1.mp4", "hop/deep/2.mp4"], "Received: .*deep, a folder without images"),
+        (["run/1.mp4", "hop/0001.jpg"], "1 other file.*images among them: put those of each"),
+        (["run/1.mp4", "hop/one/a.jpg"], "must have numbers in their names. Received: .*a.jpg"),
         (["train/run/1.mp4", "hop/2.mp4"], "not both. Received: train beside hop"),
         (["train/1.mp4", "test/2.mp4"], "in a folder of their class.*such as 2.mp4"),
         (["train/run/1.mp4", "test/.keep"], "test must hold one folder a class"),
@@ -190,6 +246,29 @@ def test_folders_that_break_a_rule_are_refused(tmp_path, names, message):
         prepare_folder(tmp_path)
 
 
+def test_sequences_and_folders_of_images_are_clips(tmp_path):
+    make_files(tmp_path, "run/1.SEQ", "run/2.mp4", "hop/one.seq")
+    make_files(tmp_path, *(f"hop/two/frame{n}.png" for n in (1, 2, 10)), "hop/two/notes.txt")
+    prepared = prepare_folder(tmp_path, test_fraction=0.5, validation_fraction=0)
+    assert [(clip.path, clip.label, clip.num_frames) for clip in prepared.clip_list.clips] == [
+        ("hop/one.seq", "hop", None),
+        ("hop/two", "hop", 3),
+        ("run/1.SEQ", "run", None),
+        ("run/2.mp4", "run", None),
+    ]
+    gap = "1 folder(s) of images miss numbers; the images that are there are used: "
+    assert prepared.problems == (f"{gap}hop/two.",)
+    for name in ("train", "test"):
+        make_files(tmp_path / "stated", f"{name}/run/a/1.jpg", f"{name}/hop/b.seq")
+    clips = prepare_folder(tmp_path / "stated").clip_list.clips
+    assert [(clip.path, clip.split) for clip in clips] == [
+        ("test/hop/b.seq", "test"),
+        ("test/run/a", "test"),
+        ("train/hop/b.seq", "train"),
+        ("train/run/a", "train"),
+    ]
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         prepare_folder(tmp_path / "nowhere")
@@ -198,7 +277,7 @@ def test_a_missing_folder_is_named(tmp_path):
 @needs_real_clips
 def test_the_real_surveillance_clips_are_split_by_source_video():
     path = REAL_CLIPS / "surv_fight" / "clips.csv"
-    clip_list = prepare_csv(path, seed=0)
+    clip_list = prepare_csv(path, seed=0).clip_list
     assert clip_list.classes == ("fight", "no_fight")
     assert all(clip_list.path_of(clip).is_file() for clip in clip_list.clips)
     with path.open(newline="") as file:

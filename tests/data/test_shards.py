@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from shard_testing import (
     CLASSES,
     SPEC,
@@ -66,10 +67,11 @@ def test_the_manifest_has_the_keys_of_the_map_and_counts_what_was_written(tmp_pa
     assert set(stored) == {
         *("schema_version", "classes", "feature_shape", "feature_dtype", "backbone"),
         *("frame_stride", "max_frames", "splits", "clips_root", "unreadable"),
-        *("versions", "command"),
+        *("versions", "command", "storage_error"),
     }
     assert set(stored["backbone"]) == {
         *("name", "weights", "weights_sha256", "image_size", "preprocessing"),
+        *("interpolation", "scaling"),
     }
     assert stored["feature_shape"] == [2, 3, 4]
     assert stored["unreadable"] == [{"path": "train/bad.mp4", "reason": "it is damaged"}]
@@ -116,8 +118,11 @@ def with_value(value: float) -> np.ndarray:
     [
         ({"features": np.zeros((2, 3, 3, 4))}, r"shape \(frames, 2, 3, 4\).*\(2, 3, 3, 4\).*0.mp4"),
         ({"features": np.zeros((0, 2, 3, 4))}, r"at least one frame. Received: \(0, 2, 3, 4\)"),
-        ({"features": with_value(np.nan)}, r"finite as float16. Received: train/0.mp4 with nan"),
-        ({"features": with_value(1e6)}, r"finite as float16.* with 1e\+06.* as float32"),
+        ({"features": with_value(np.nan)}, r"finite as float16. Received: nan in train/0.mp4"),
+        (
+            {"features": with_value(1e6)},
+            r"finite as float16. Received: 1e\+06 in train/0.mp4.* as float32",
+        ),
         ({"label": 3}, r"`label` must be from 0 to 2. Received: 3 for train/0.mp4"),
         ({"split": "dev"}, r"`split` must be one of train, validation, test. Received: 'dev'"),
     ],
@@ -139,13 +144,90 @@ def test_a_number_beyond_float16_can_be_stored_as_float32(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"feature_dtype": "int8"}, "`feature_dtype` must be one of float16, float32.*'int8'"),
+        (
+            {"feature_dtype": "int4"},
+            "`feature_dtype` must be one of float16, float32, int8.*'int4'",
+        ),
         ({"clips_per_shard": 0}, "`clips_per_shard` must be at least 1. Received: 0"),
+        ({"shard_bytes": 0}, "`shard_bytes` must be at least 1. Received: 0"),
     ],
 )
 def test_an_argument_that_breaks_a_rule_is_refused(tmp_path, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         write_small_shards(tmp_path / "shards", [3], **arguments)
+
+
+def random_clips(num_clips=4, num_frames=3) -> list:
+    rng = np.random.default_rng(0)
+    shape = (num_frames, 2, 3, 4)
+    return [
+        dataclasses.replace(
+            clip_features(clip, num_frames), features=rng.normal(0, 10**clip, shape)
+        )
+        for clip in range(num_clips)
+    ]
+
+
+def test_int8_is_within_half_a_step_of_each_channels_scale(tmp_path):
+    clips = random_clips()
+    manifest = write_shards(tmp_path, clips, classes=CLASSES, backbone=SPEC, feature_dtype="int8")
+    worst = 0.0
+    for clip, example in zip(clips, examples(tmp_path), strict=True):
+        feature = example.features.feature
+        numbers = np.stack(
+            [np.frombuffer(f, "i1") for f in feature["frames/features"].bytes_list.value]
+        )
+        scales = np.stack(
+            [np.frombuffer(f, "<f4") for f in feature["frames/scales"].bytes_list.value]
+        )
+        held = numbers.reshape(3, 2, 3, 4) * scales.reshape(3, 1, 1, 4)
+        error = np.abs(held - clip.features)
+        largest = np.abs(clip.features).max(axis=(1, 2), keepdims=True)
+        assert np.all(error <= largest / 254 * (1 + 1e-5))
+        assert np.all(np.abs(numbers).reshape(3, 6, 4).max(axis=1) == 127)
+        worst = max(worst, error.max())
+    assert manifest.storage_error.largest == pytest.approx(worst, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8"])
+def test_the_manifest_says_how_far_the_stored_numbers_are_off(tmp_path, dtype):
+    clips = random_clips()
+    manifest = write_shards(tmp_path, clips, classes=CLASSES, backbone=SPEC, feature_dtype=dtype)
+    features = np.stack([clip.features for clip in clips]).astype("float32").astype("float64")
+    if dtype == "int8":
+        scales = np.abs(features).max(axis=(2, 3), keepdims=True) / 127
+        held = np.rint(features / scales) * scales
+    else:
+        held = features.astype(dtype).astype("float64")
+    error = held - features
+    relative = np.sqrt(np.sum(error**2) / np.sum(features**2))
+    assert manifest.storage_error.relative_rms == pytest.approx(relative, rel=1e-3)
+    assert (relative == 0) == (dtype == "float32")
+
+
+def test_a_channel_of_zeros_stays_zero_in_int8(tmp_path):
+    clip = dataclasses.replace(clip_features(0, 2), features=np.zeros((2, 2, 3, 4)))
+    write_shards(tmp_path, [clip], classes=CLASSES, backbone=SPEC, feature_dtype="int8")
+    feature = examples(tmp_path)[0].features.feature
+    assert set(b"".join(feature["frames/features"].bytes_list.value)) == {0}
+
+
+def test_a_shard_is_closed_as_soon_as_it_has_its_size(tmp_path):
+    one = write_small_shards(tmp_path / "one", [3] * 6, clips_per_shard=None)
+    size = one.split("train").shards[0].bytes // 6
+    manifest = write_small_shards(
+        tmp_path / "many", [3] * 6, clips_per_shard=None, shard_bytes=size + 1
+    )
+    assert [shard.clips for shard in manifest.split("train").shards] == [2, 2, 2]
+
+
+def test_shards_have_the_bytes_of_tensorflows_own_writer(tmp_path):
+    write_small_shards(tmp_path / "shards", [3, 1], clips_per_shard=None)
+    (shard,) = (tmp_path / "shards").glob("*.tfrecord")
+    with tf.io.TFRecordWriter(str(tmp_path / "other")) as writer:
+        for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+            writer.write(record)
+    assert shard.read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_no_clips_are_an_error(tmp_path):
@@ -187,8 +269,8 @@ def changed_manifest(folder, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"schema_version": 2, "new": 1}, "`schema_version` must be 1. Received: 2"),
-        ({"feature_dtype": "int8"}, "`feature_dtype` .*'float16' or 'float32'.*'int8'"),
+        ({"schema_version": 1, "new": 1}, "`schema_version` must be 2. Received: 1"),
+        ({"feature_dtype": "int4"}, "`feature_dtype` .*'float16', 'float32' or 'int8'.*'int4'"),
         ({"surplus": 1}, "`surplus`"),
         ({"feature_shape": [7, 7]}, "feature_shape"),
     ],

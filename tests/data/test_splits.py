@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cham_keras.data.splits import assign_splits
+from cham_keras.data.splits import assign_splits, hold_out_validation
 
 
 def grouped_clips(num_clips=400, num_groups=80, num_classes=4, seed=0):
@@ -101,3 +101,39 @@ def test_no_clips_and_unequal_lengths_are_refused():
         assign_splits([], [])
     with pytest.raises(ValueError, match="2 labels and 1 groups"):
         assign_splits(["a", "b"], ["1"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_validation_clips_come_out_of_the_training_clips_by_whole_groups(seed):
+    labels, groups = grouped_clips(seed=seed)
+    stated = assign_splits(labels, groups, 0.25, 0, seed=seed)
+    splits = hold_out_validation(labels, groups, stated, 0.2, seed)
+    assert [s == "test" for s in splits] == [s == "test" for s in stated]
+    of_train = [(g, s) for g, s, was in zip(groups, splits, stated, strict=True) if was == "train"]
+    held_out = {group for group, split in of_train if split == "validation"}
+    assert held_out.isdisjoint(group for group, split in of_train if split == "train")
+    for label in set(labels):
+        found = Counter(s for name, s in zip(labels, splits, strict=True) if name == label)
+        train = found["train"] + found["validation"]
+        assert abs(found["validation"] / train - 0.2) < 0.07
+    assert hold_out_validation(labels, groups, stated, 0.2, seed) == splits
+    assert hold_out_validation(labels, groups, stated, 0, seed) == stated
+
+
+def test_a_class_that_is_only_tested_on_is_no_fault_of_the_training_clips():
+    splits = ["train"] * 4 + ["test"] * 2
+    held_out = hold_out_validation(list("aabbcc"), list("uvwxyz"), splits, 0.5)
+    assert Counter(held_out) == {"train": 2, "validation": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (["train"], "2 labels, 2 groups and 1 splits"),
+        (["train", "validation"], "train and test only. Received: validation"),
+        (["test", "test"], "at least one clip"),
+    ],
+)
+def test_validation_clips_are_not_taken_from_what_is_stated_otherwise(splits, message):
+    with pytest.raises(ValueError, match=message):
+        hold_out_validation(["a", "b"], ["1", "2"], splits)

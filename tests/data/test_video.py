@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from cham_keras.data.video import WRITABLE_SUFFIXES, probe_video, read_frames, write_video
+from cham_keras.data.frames.video import WRITABLE_SUFFIXES, probe_video, read_frames, write_video
 
 REAL_CLIPS = Path(__file__).parents[3] / "shared" / "data"
 needs_real_clips = pytest.mark.skipif(
@@ -346,7 +346,7 @@ def test_real_clips_give_their_number_of_frames(name, num_frames, frame_rate_hz)
 
 @needs_real_clips
 def test_frames_stored_out_of_order_come_in_the_order_of_presentation():
-    from cham_keras.data.video import _decoded_frames, _opened
+    from cham_keras.data.frames.video import _decoded_frames, _opened
 
     path = REAL_CLIPS / "clips" / "decord" / "unordered.mov"
     with _opened(path) as (container, stream):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cham_keras.data.clip_list import read_clip_list
-from cham_keras.data.video import probe_video, read_frames
+from cham_keras.data.frames.video import probe_video, read_frames
 from cham_keras.demo import drawn_actions, figure
 from cham_keras.demo.drawn_actions import (
     ACTIONS,

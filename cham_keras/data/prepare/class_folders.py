@@ -5,7 +5,6 @@ Two layouts: <root>/<class>/<clip>, which is split here, and
 folder` calls this.
 """
 
-import logging
 from pathlib import Path
 
 from cham_keras.data.clip_list import (
@@ -16,10 +15,14 @@ from cham_keras.data.clip_list import (
     check_classes,
     split_named,
 )
+from cham_keras.data.frames.image_folder import IMAGE_SUFFIXES, ImageFolder, is_image_folder
+from cham_keras.data.frames.video import VIDEO_SUFFIXES
+from cham_keras.data.prepare.prepared import Prepared
+from cham_keras.data.prepare.problems import problems_of_image_folders, sentence_of_names
 from cham_keras.data.splits import assign_splits
-from cham_keras.data.video import VIDEO_SUFFIXES
 
-logger = logging.getLogger(__name__)
+#: File name endings that are taken for a clip: videos and Norpix sequences.
+CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".seq")
 
 
 def prepare_folder(
@@ -27,13 +30,14 @@ def prepare_folder(
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     seed: int = 0,
-) -> ClipList:
+) -> Prepared:
     """Makes a clip list of a folder of class folders.
 
-    Every file in a class folder whose name ends like a video's is a clip; other
-    files are left out, and a log message counts them. Hidden files and folders
-    are passed over. Each clip is a group of its own: where several clips come
-    from one source, a CSV with a column `group` keeps them together.
+    In a class folder, every file whose name ends like a video's or like a Norpix
+    sequence's is a clip, and so is every folder of numbered images. Other files
+    are left out, and a problem counts them. Hidden files and folders are passed
+    over. Each clip is a group of its own: where several clips come from one
+    source, a CSV with a column `group` keeps them together.
 
     Args:
         root: a folder with one folder a class, or with the folders `train`,
@@ -44,13 +48,15 @@ def prepare_folder(
         seed: of the split, likewise.
 
     Returns:
-        the clips, sorted by path.
+        the clips, sorted by path, with the number of frames of those that are
+        folders of images.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: the folder is empty or holds clips outside class folders; a
-            class has no clip, or folders where clips should be; folders of
-            splits stand beside others; or the list breaks a rule of `ClipList`.
+            class has no clip, or folders without images; images have no order;
+            folders of splits stand beside others; or the list breaks a rule of
+            `ClipList`.
     """
     root = absolute_path(root)
     if not root.is_dir():
@@ -63,18 +69,31 @@ def prepare_folder(
             f"{root} must hold folders of splits ({', '.join(SPLIT_NAMES)}) or folders of classes, "
             f"not both. Received: {', '.join(f.name for f in split_folders)} beside {others}."
         )
-    paths = [path for folder in split_folders or [root] for path in _clips_of_classes(folder)]
+    left_out: list[Path] = []
+    paths = [
+        path for folder in split_folders or [root] for path in _clips_of_classes(folder, left_out)
+    ]
     # One path, one name: what the clip is called and, since no more is known, its group.
     names = [path.relative_to(root).as_posix() for path in paths]
     labels = [path.parent.name for path in paths]
     classes = tuple(sorted(set(labels)))
     check_classes(classes)
+    # How many frames a video has nobody knows before it is decoded.
+    images = {path: ImageFolder(path) for path in paths if path.is_dir()}
+    num_frames = [images[path].num_frames if path in images else None for path in paths]
     if split_folders:
         splits = [split_named(path.parent.parent.name) for path in paths]
     else:
         splits = assign_splits(labels, names, test_fraction, validation_fraction, seed)
-    clips = [Clip(*values) for values in zip(names, labels, splits, names, strict=True)]
-    return ClipList(root, classes, tuple(clips))
+    columns = (names, labels, splits, names, num_frames)
+    clips = [Clip(*values) for values in zip(*columns, strict=True)]
+    problems = problems_of_image_folders(images.values())
+    if left_out:
+        stray = [path.relative_to(root).as_posix() for path in left_out]
+        problems += (
+            f"{len(stray)} file(s) are no clips and were left out: {sentence_of_names(stray)}.",
+        )
+    return Prepared(ClipList(root, classes, tuple(clips)), problems)
 
 
 def _is_hidden(path: Path) -> bool:
@@ -86,8 +105,8 @@ def _folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_hidden(path))
 
 
-def _clips_of_classes(folder: Path) -> list[Path]:
-    stray = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+def _clips_of_classes(folder: Path, left_out: list[Path]) -> list[Path]:
+    stray = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CLIP_SUFFIXES)
     if stray:
         raise ValueError(
             f"Clips must lie in a folder of their class. {folder} holds {len(stray)} directly, "
@@ -99,31 +118,30 @@ def _clips_of_classes(folder: Path) -> list[Path]:
             f"{folder} must hold one folder a class, as in {folder.name}/run/clip.mp4. "
             "It holds none."
         )
-    return [clip for class_folder in classes for clip in _clips_of_class(class_folder)]
+    return [clip for of_class in classes for clip in _clips_of_class(of_class, left_out)]
 
 
-def _clips_of_class(folder: Path) -> list[Path]:
+def _clips_of_class(folder: Path, left_out: list[Path]) -> list[Path]:
     clips: list[Path] = []
-    left_out: list[Path] = []
+    others: list[Path] = []
     for path in sorted(folder.iterdir()):
         if _is_hidden(path):
             continue
-        if path.is_dir():
+        if path.is_dir() and not is_image_folder(path):
             raise ValueError(
-                f"A class's folder must hold clips, not folders. Received: {path}. Name the folder "
-                "that holds the class folders, or list the clips in a CSV: `cham prepare csv`."
+                "A class's folder must hold clips: files, or folders of numbered images. "
+                f"Received: {path}, a folder without images. Name the folder that holds the class "
+                "folders, or list the clips in a CSV: `cham prepare csv`."
             )
-        (clips if path.suffix.lower() in VIDEO_SUFFIXES else left_out).append(path)
+        is_clip = path.is_dir() or path.suffix.lower() in CLIP_SUFFIXES
+        (clips if is_clip else others).append(path)
     if not clips:
+        images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in others)
         raise ValueError(
-            f"The class folder {folder} must hold at least one video "
-            f"({', '.join(VIDEO_SUFFIXES)}). It holds {len(left_out)} other file(s)."
+            f"The class folder {folder} must hold at least one clip "
+            f"({', '.join(CLIP_SUFFIXES)}, or a folder of numbered images). It holds "
+            f"{len(others)} other file(s)"
+            + (", images among them: put those of each clip in a folder." if images else ".")
         )
-    if left_out:
-        logger.warning(
-            "%s: left out %d file(s) that are no videos, such as %s.",
-            folder,
-            len(left_out),
-            left_out[0].name,
-        )
+    left_out += others
     return clips

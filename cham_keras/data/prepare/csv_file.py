@@ -8,10 +8,13 @@ import csv
 from pathlib import Path
 
 from cham_keras.data.clip_list import Clip, ClipList, absolute_path, check_classes, split_named
+from cham_keras.data.frames.image_folder import ImageFolder, is_image_folder
+from cham_keras.data.prepare.prepared import Prepared
+from cham_keras.data.prepare.problems import problems_of_image_folders, sentence_of_names
 from cham_keras.data.splits import assign_splits
 
 _REQUIRED_COLUMNS = ("path", "label")
-_OPTIONAL_COLUMNS = ("split", "group")
+_OPTIONAL_COLUMNS = ("split", "group", "start", "end")
 _MISSING_FILES_SHOWN = 5
 
 
@@ -21,14 +24,16 @@ def prepare_csv(
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     seed: int = 0,
-) -> ClipList:
+) -> Prepared:
     """Makes a clip list of a CSV file.
 
     Args:
-        csv_path: the file, in UTF-8, with a header. Columns: `path`, `label`;
-            optional: `split` ("train", "validation" or "val", "test") and
-            `group` (clips of one group stay on one side of a split; an empty
-            cell means that the clip is a group of its own).
+        csv_path: the file, in UTF-8, with a header. Columns: `path` (a video, a
+            Norpix sequence or a folder of numbered images), `label`; optional:
+            `split` ("train", "validation" or "val", "test"); `group` (clips of
+            one group stay on one side of a split; where the cells of a file are
+            empty, the file is a group of its own, with all its parts); `start`
+            and `end` (seconds; an empty cell means the file's beginning or end).
         root: folder that the paths are relative to; by default the CSV's own.
             An absolute path must lie under it.
         test_fraction: fraction of all clips to test on, where the file states
@@ -42,8 +47,9 @@ def prepare_csv(
     Raises:
         FileNotFoundError: the CSV or one of the clips does not exist.
         ValueError: a column is missing or unknown, a row has too many or too
-            few cells, a path or label is empty, splits are stated for some
-            rows only, or the list breaks a rule of `ClipList`.
+            few cells, a path or label is empty, a time is no number, splits are
+            stated for some rows only, groups for some parts of a file only, or
+            the list breaks a rule of `Clip` or `ClipList`.
     """
     csv_path = Path(csv_path)
     rows = _read_rows(csv_path)
@@ -53,13 +59,24 @@ def prepare_csv(
     labels = [row["label"] for row in rows]
     classes = tuple(sorted(set(labels)))
     check_classes(classes)
-    groups = [row.get("group") or path for row, path in zip(rows, paths, strict=True)]
+    groups = _groups(csv_path, rows, paths)
+    starts = [_seconds(csv_path, row, "start") for row in rows]
+    ends = [_seconds(csv_path, row, "end") for row in rows]
     if "split" in rows[0]:
         splits = [_stated_split(csv_path, row) for row in rows]
     else:
         splits = assign_splits(labels, groups, test_fraction, validation_fraction, seed)
-    clips = [Clip(*values) for values in zip(paths, labels, splits, groups, strict=True)]
-    return ClipList(root, classes, tuple(clips))
+    folders = {path: ImageFolder(root / path) for path in paths if (root / path).is_dir()}
+    num_frames = [
+        folders[path].num_frames if path in folders and start is end is None else None
+        for path, start, end in zip(paths, starts, ends, strict=True)
+    ]
+    columns = (paths, labels, splits, groups, num_frames, starts, ends)
+    try:
+        clips = tuple(Clip(*values) for values in zip(*columns, strict=True))
+    except ValueError as error:
+        raise ValueError(f"{csv_path}: {error}") from None
+    return Prepared(ClipList(root, classes, clips), problems_of_image_folders(folders.values()))
 
 
 def _read_rows(csv_path: Path) -> list[dict[str, str]]:
@@ -118,8 +135,40 @@ def _path_under(root: Path, stated: str, csv_path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
+def _groups(csv_path: Path, rows: list[dict[str, str]], paths: list[str]) -> list[str]:
+    """The group of each row: as stated, else the path of the file."""
+    stated = [row.get("group", "") for row in rows]
+    for path in {path for path, group in zip(paths, stated, strict=True) if not group}:
+        of_file = {group for other, group in zip(paths, stated, strict=True) if other == path}
+        # Half of a file in its own group would stand beside the other half on the other side.
+        if of_file != {""}:
+            raise ValueError(
+                f"{csv_path} must state `group` for all parts of a file or for none. "
+                f"Received for {path}: an empty cell and {', '.join(sorted(of_file - {''}))}."
+            )
+    return [group or path for group, path in zip(stated, paths, strict=True)]
+
+
+def _seconds(csv_path: Path, row: dict[str, str], name: str) -> float | None:
+    text = row.get(name, "")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError(
+            f"`{name}` must be a number of seconds, such as 2.5, or empty. "
+            f"Received: {text!r} for {row['path']} in {csv_path}."
+        ) from None
+
+
 def _check_files(csv_path: Path, root: Path, paths: list[str]) -> None:
-    missing = [path for path in paths if not (root / path).is_file()]
+    folders = [path for path in paths if (root / path).is_dir()]
+    empty = [path for path in folders if not is_image_folder(root / path)]
+    if empty:
+        raise ValueError(
+            f"A folder that is a clip must hold its frames as images. {len(empty)} folder(s) in "
+            f"{csv_path} hold none: {sentence_of_names(empty)}."
+        )
+    missing = [path for path in paths if not (root / path).exists()]
     if missing:
         shown = ", ".join(missing[:_MISSING_FILES_SHOWN])
         more = ", …" if len(missing) > _MISSING_FILES_SHOWN else ""

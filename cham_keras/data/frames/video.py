@@ -12,9 +12,10 @@ that is gone from the middle.
 """
 
 import dataclasses
+import functools
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from cham_keras.data.frames.resizing import Resizing
 from cham_keras.files import replacing_file
 
 #: File name endings that are taken for video when a folder is searched.
@@ -91,7 +93,10 @@ def probe_video(path: Path | str) -> VideoInfo:
 
 
 def read_frames(
-    path: Path | str, frame_stride: int = 1, max_frames: int | None = None
+    path: Path | str,
+    frame_stride: int = 1,
+    max_frames: int | None = None,
+    resizing: Resizing | None = None,
 ) -> Iterator[np.ndarray]:
     """Decodes a video, a frame at a time.
 
@@ -103,6 +108,8 @@ def read_frames(
         frame_stride: 1 gives every frame, 2 every other one, from the first on.
         max_frames: stop after this many frames; what comes later in the file is
             then neither decoded nor checked.
+        resizing: bring frames to a size on the way from the decoder's colours,
+            which costs a fraction of doing so afterwards.
 
     Yields:
         frames in the order in which they are shown: uint8 arrays (height,
@@ -120,13 +127,15 @@ def read_frames(
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
     path = Path(path)
     _check_is_file(path)  # now, and not only when the first frame is asked for
-    return _read_frames(path, frame_stride, max_frames)
+    return _read_frames(path, frame_stride, max_frames, resizing)
 
 
-def _read_frames(path: Path, frame_stride: int, max_frames: int | None) -> Iterator[np.ndarray]:
+def _read_frames(
+    path: Path, frame_stride: int, max_frames: int | None, resizing: Resizing | None
+) -> Iterator[np.ndarray]:
     with _opened(path) as (container, stream):
         # One converter for all frames: setting one up costs more than decoding a frame.
-        converter = VideoReformatter()
+        convert = resizing.converter() if resizing else _rgb_converter()
         first_size = None
         for number, frame in enumerate(_decoded_frames(path, container, stream)):
             size = (frame.width, frame.height)
@@ -139,10 +148,14 @@ def _read_frames(path: Path, frame_stride: int, max_frames: int | None) -> Itera
                 )
             if number % frame_stride:
                 continue
-            pixels = converter.reformat(frame, format="rgb24").to_ndarray()
+            pixels = convert(frame).to_ndarray()
             yield np.ascontiguousarray(_upright(pixels, _display_matrix(path, frame)))
             if max_frames is not None and number // frame_stride + 1 == max_frames:
                 return
+
+
+def _rgb_converter() -> Callable[[Any], Any]:
+    return functools.partial(VideoReformatter().reformat, format="rgb24")
 
 
 def write_video(path: Path | str, frames: Iterable[np.ndarray], frame_rate_hz: float) -> None:

@@ -1,0 +1,103 @@
+"""One clip with its features, and the record that it becomes.
+
+`shard_folder` writes the records; `shard_reader` and `shard_index` read them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from cham_keras.data import shard_schema as schema
+from cham_keras.data.clip_list import SPLITS
+from cham_keras.data.stored_features import StoredFeatures, store
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """One clip, as it becomes a record.
+
+    Attributes:
+        id: the clip's path, as in the clip list.
+        split: "train", "validation" or "test".
+        label: index of its class.
+        group: what must not stand on both sides of a split.
+        frame_rate_hz: frames per second, after the stride.
+        features: (frames, height, width, channels), a float dtype.
+    """
+
+    id: str
+    split: str
+    label: int
+    group: str
+    frame_rate_hz: float
+    features: np.ndarray
+
+
+def record_of_clip(
+    clip: ClipFeatures,
+    classes: Sequence[str],
+    feature_shape: tuple[int, int, int],
+    feature_dtype: str,
+) -> tuple[bytes, StoredFeatures]:
+    """A clip as a serialised `tf.train.Example`.
+
+    Args:
+        clip: the clip.
+        classes: names of the classes.
+        feature_shape: what one frame's features must be shaped like.
+        feature_dtype: a dtype of `shard_schema.BYTES_OF_DTYPE`.
+
+    Returns:
+        the record, and what of it was stored how exactly.
+
+    Raises:
+        ValueError: the split or the label is not known, the features have another
+            shape, or hold numbers that are not finite in `feature_dtype`.
+    """
+    _check_clip(clip, classes)
+    if clip.features.shape[1:] != tuple(feature_shape) or len(clip.features) == 0:
+        raise ValueError(
+            f"Features must be of shape (frames, {', '.join(map(str, feature_shape))}) with at "
+            f"least one frame. Received: {clip.features.shape} for {clip.id}."
+        )
+    try:
+        stored = store(clip.features, feature_dtype)
+    except ValueError as error:
+        raise ValueError(
+            f"{str(error).removesuffix('.')} in {clip.id}. "
+            "If that is a number, store the features as float32."
+        ) from None
+    feature = {
+        schema.CLIP_ID: _bytes_feature([clip.id.encode()]),
+        schema.CLIP_LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[clip.label])),
+        schema.CLIP_GROUP: _bytes_feature([clip.group.encode()]),
+        schema.CLIP_NUM_FRAMES: tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[len(stored.frames)])
+        ),
+        schema.CLIP_FRAME_RATE_HZ: tf.train.Feature(
+            float_list=tf.train.FloatList(value=[clip.frame_rate_hz])
+        ),
+        schema.FRAMES_FEATURES: _bytes_feature(stored.frames),
+    }
+    if stored.scales is not None:
+        feature[schema.FRAMES_SCALES] = _bytes_feature(stored.scales)
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    # Without this the order of the keys, and so the checksum, could change from run to run.
+    return example.SerializeToString(deterministic=True), stored
+
+
+def _check_clip(clip: ClipFeatures, classes: Sequence[str]) -> None:
+    if clip.split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}. Received: {clip.split!r} for {clip.id}."
+        )
+    if not 0 <= clip.label < len(classes):
+        raise ValueError(
+            f"`label` must be from 0 to {len(classes) - 1}. Received: {clip.label} for {clip.id}."
+        )
+
+
+def _bytes_feature(values: list[bytes]) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))

@@ -1,0 +1,133 @@
+"""The shards of a split as files that can be read.
+
+Comes in: a folder of shards with its manifest. Goes out: the shards, checked to be
+there and of the size that the manifest says, and copied where the caller wants that.
+`shard_index`, `shard_reader` and `frame_reader` read them.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import tensorflow as tf
+
+from cham_keras.data.manifest import Manifest, ShardInfo
+from cham_keras.files import replacing_file
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """One shard.
+
+    Attributes:
+        path: the file; a path, or a URL that `tf.io.gfile` knows.
+        num_records: how many clips it holds.
+        num_bytes: its size.
+        content: the file's bytes where they are kept in memory, else None.
+    """
+
+    path: str
+    num_records: int
+    num_bytes: int
+    content: bytes | None = field(default=None, repr=False)
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether any place of it can be read without reading what stands before."""
+        return self.content is not None or not is_url(self.path)
+
+    @contextmanager
+    def opened(self, buffer_size: int = 0) -> Iterator[BinaryIO]:
+        """Opens a shard with random access.
+
+        Args:
+            buffer_size: bytes that are read ahead; 0 reads only what is asked for.
+
+        Yields:
+            the file, with `seek`, `read` and `readinto`.
+        """
+        if self.content is not None:
+            yield io.BytesIO(self.content)  # shares the bytes
+        else:
+            with Path(self.path).open("rb", buffering=buffer_size) as file:
+                yield file
+
+
+def is_url(folder: Path | str) -> bool:
+    """Whether a folder lies on a store behind `tf.io.gfile`, such as gs://bucket/shards.
+
+    Example:
+    >>> is_url("gs://bucket/shards"), is_url(Path("runs") / "shards")
+    (True, False)
+    """
+    return isinstance(folder, str) and "://" in folder
+
+
+def shard_files(
+    folder: Path | str, manifest: Manifest, split: str, cache: bool | Path = False
+) -> list[ShardFile]:
+    """The shards of a split, in the order in which they were written.
+
+    Args:
+        folder: the folder of shards.
+        manifest: its manifest.
+        split: name of the split.
+        cache: True reads all of them into memory now. A path copies them now to local
+            files whose names begin with it and hold the shards' checksums; copies that
+            are there already are taken.
+
+    Raises:
+        FileNotFoundError: a shard is missing.
+        ValueError: there is no such split, or a shard has another size than the
+            manifest says.
+    """
+    shards = []
+    for info in manifest.split(split).shards:
+        path = f"{folder}/{info.file}" if is_url(folder) else str(Path(folder) / info.file)
+        _check_size(path, info)
+        content = None
+        if cache is True:
+            with tf.io.gfile.GFile(path, "rb") as file:
+                content = file.read()
+        elif cache is not False:
+            path = _local_copy(path, info, Path(cache))
+        shards.append(ShardFile(path, info.clips, info.bytes, content))
+    return shards
+
+
+def record_error(shard: str, number: int, found: str, rule: str) -> ValueError:
+    """The error for a record that cannot be used: which one, what it holds, and the rule.
+
+    `shard_reader.shard_errors_named` finds this sentence in TensorFlow's text.
+
+    Example:
+    >>> print(record_error("a.tfrecord", 3, "holds 0 frames", "there must be at least 1"))
+    Shard a.tfrecord, record 3, holds 0 frames: there must be at least 1.
+    Run `cham verify` on its folder.
+    """
+    return ValueError(
+        f"Shard {shard}, record {number}, {found}: {rule}. Run `cham verify` on its folder."
+    )
+
+
+def _check_size(path: str, info: ShardInfo) -> None:
+    if not tf.io.gfile.exists(path):
+        raise FileNotFoundError(f"There is no shard {path}, which the manifest names.")
+    num_bytes = tf.io.gfile.stat(path).length
+    if num_bytes != info.bytes:
+        raise ValueError(
+            f"Shard {path} must have the {info.bytes} bytes that the manifest says. "
+            f"Received: {num_bytes} bytes. Run `cham extract` again."
+        )
+
+
+def _local_copy(path: str, info: ShardInfo, cache: Path) -> str:
+    # The checksum in the name: shards of another extraction never meet an old copy.
+    copy = cache.with_name(f"{cache.name}-{info.sha256[:16]}-{info.file}")
+    if not copy.is_file() or copy.stat().st_size != info.bytes:
+        with replacing_file(copy) as temporary:
+            tf.io.gfile.copy(path, str(temporary), overwrite=True)
+    return str(copy)
