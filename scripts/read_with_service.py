@@ -17,8 +17,8 @@ does not travel, so `reading="sequential"` is chosen: TensorFlow's own operation
 import argparse
 import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -44,22 +44,17 @@ def served(dataset: tf.data.Dataset, dispatcher: str) -> tf.data.Dataset:
     )
 
 
-def start_service(stack: ExitStack, num_workers: int = NUM_WORKERS) -> str:
-    """Starts a dispatcher and workers on free ports, which end with `stack`.
+def start_service(num_workers: int = NUM_WORKERS) -> tuple[str, list[Any]]:
+    """Starts a dispatcher and workers on free ports.
 
     Returns:
-        the dispatcher's address.
+        the dispatcher's address, and the servers, which run as long as they are kept.
     """
     service = tf.data.experimental.service
     dispatcher = service.DispatchServer()
-    # The servers have no `stop` in TensorFlow's public interface: they end when the last
-    # reference to them is gone, the workers first.
-    stack.callback(lambda kept: None, dispatcher)
-    address = dispatcher.target.split("://")[1]
-    for _ in range(num_workers):
-        worker = service.WorkerServer(service.WorkerConfig(dispatcher_address=address))
-        stack.callback(lambda kept: None, worker)
-    return dispatcher.target
+    config = service.WorkerConfig(dispatcher_address=dispatcher.target.split("://")[1])
+    workers = [service.WorkerServer(config) for _ in range(num_workers)]
+    return dispatcher.target, [*workers, dispatcher]
 
 
 def count_clips(
@@ -100,13 +95,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--dispatcher", help="a running one, as grpc://host:port")
     options = parser.parse_args()
-    with ExitStack() as stack:
-        dispatcher = options.dispatcher or start_service(stack)
-        start = time.monotonic()
-        frames_seen, num_batches = count_clips(
-            options.shards, options.split, options.num_frames, options.batch_size, dispatcher
-        )
-        seconds = time.monotonic() - start
+    dispatcher, _servers = options.dispatcher, []
+    if dispatcher is None:
+        dispatcher, _servers = start_service()
+    start = time.monotonic()
+    frames_seen, num_batches = count_clips(
+        options.shards, options.split, options.num_frames, options.batch_size, dispatcher
+    )
+    seconds = time.monotonic() - start
     found = problems(options.shards, options.split, frames_seen)
     print(
         f"{len(frames_seen)} clips, {frames_seen.total()} frames in {num_batches} batches, "

@@ -21,13 +21,22 @@ def extract(
     frame_stride: int = 1,
     max_frames: int | None = None,
     image_size: int | None = None,
-    dtype: Literal["float16", "float32"] = "float16",
+    interpolation: Literal["bicubic", "bilinear", "area", "lanczos"] = "bicubic",
+    scaling: Literal["none", "tf", "caffe", "torch"] | None = None,
+    dtype: Literal["float16", "float32", "int8"] = "float16",
+    shard_megabytes: int = 128,
+    seed: int = 0,
     strict: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Compute the features of all clips and write them as TFRecord shards.
 
+    Whatever interrupts it, the same command goes on where it was: until all is
+    done, OUT.partial holds what is finished.
+
     Example: `cham extract my_clips --out shards/my_videos --backbone resnet50`
+
+    Example: `cham extract my_clips --out shards/mine --backbone my_cnn.keras --scaling torch`
 
     Parameters
     ----------
@@ -37,7 +46,8 @@ def extract(
         New folder for the shards and their manifest.
     backbone
         Network of keras.applications, in small letters (resnet152, mobilenet,
-        efficientnet_b0), or filter_bank, which needs no weights.
+        efficientnet_b0); filter_bank, which needs no weights; or the path of a .keras
+        file or a SavedModel of your own.
     weights
         imagenet (the default: downloads them), none (random), or the path of a
         weights file without the classifier.
@@ -48,12 +58,22 @@ def extract(
     image_size
         Height and width that frames are resized to; left out, what the backbone
         was trained at.
+    interpolation
+        How frames are resized, always with antialiasing and without crop.
+    scaling
+        For a model of your own: what pixels it takes. none is 0 to 255, the others
+        are the modes of keras.applications.
     dtype
-        How features are stored.
+        How features are stored. int8 has a scale for each channel of a frame; the
+        manifest says how far the stored numbers are off.
+    shard_megabytes
+        Size in MiB at which a shard is closed and the next one begun.
+    seed
+        Of the order of the training clips.
     strict
         End at the first clip that cannot be read, instead of listing it.
     overwrite
-        Replace `out` if it is there.
+        Replace `out` if it is there, and what another command left unfinished.
     """
     from cham_keras.data.backbones import load_backbone
     from cham_keras.data.clip_list import read_clip_list
@@ -62,10 +82,12 @@ def extract(
     manifest = extract_features(
         read_clip_list(clips),
         out,
-        load_backbone(backbone, weights, image_size),
+        load_backbone(backbone, weights, image_size, interpolation, scaling),
         frame_stride=frame_stride,
         max_frames=max_frames,
         feature_dtype=dtype,
+        shard_bytes=shard_megabytes * 2**20,
+        seed=seed,
         strict=strict,
         overwrite=overwrite,
         command=shlex.join(["cham", *sys.argv[1:]]),
@@ -86,6 +108,12 @@ def _print(manifest: "Manifest", out: Path) -> None:
         megabytes = sum(shard.bytes for shard in split.shards) / 1e6
         table.add_row(name, str(split.clips), str(split.frames), f"{megabytes:.1f}")
     stdout.print(table)
+    error = manifest.storage_error
+    stdout.print(
+        f"Stored as {manifest.feature_dtype}: off by {error.relative_rms:.2g} of the features' "
+        f"root mean square, at most by {error.largest:.2g}.",
+        highlight=False,
+    )
     if manifest.unreadable:
         stdout.print(
             f"{len(manifest.unreadable)} clip(s) could not be read; {out}/manifest.json lists "

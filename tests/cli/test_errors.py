@@ -39,7 +39,7 @@ def run_folder(shards, tmp_path_factory):
 
 
 def film(path, num_frames=6):
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(list(str(path).encode()))  # no two films are the same
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, rng.integers(0, 255, (num_frames, 32, 48, 3), dtype="uint8"), 10.0)
 
