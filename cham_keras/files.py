@@ -1,7 +1,8 @@
 """Writing files so that a reader never sees half of one.
 
 Everything the package writes is written under a temporary name beside its
-place and then renamed. A killed program leaves the old file or none.
+place and then renamed. A killed program leaves the old file or none. On remote
+storage a file is uploaded when it is whole; object stores show it after that.
 """
 
 import json
@@ -14,16 +15,21 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
+from cham_keras.paths import AnyPath, RemotePath, as_path, local_path
+
 
 @contextmanager
-def replacing_file(path: Path) -> Iterator[Path]:
+def replacing_file(path: AnyPath | str) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends well.
 
     Args:
-        path: the file to write. Its folder is made where it is missing.
+        path: the file to write, a path or a URL. Its folder is made where it is missing.
 
     Yields:
-        a path in the same folder, with the same suffix.
+        a local path with the same suffix; for a local file, in the same folder.
+
+    Raises:
+        OSError: remote storage cannot be written.
 
     Example:
 
@@ -33,7 +39,12 @@ def replacing_file(path: Path) -> Iterator[Path]:
     >>> sorted(path.name for path in folder.iterdir())
     ['a.txt']
     """
-    path = Path(path)
+    path = as_path(path)
+    if isinstance(path, RemotePath):
+        with tempfile.TemporaryDirectory() as folder:
+            yield (temporary := Path(folder, path.name))
+            path.upload(temporary)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
@@ -44,11 +55,11 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
+def replacing_folder(path: Path | str, overwrite: bool = False) -> Iterator[Path]:
     """Yields a temporary folder that becomes `path` when the block ends well.
 
     Args:
-        path: the folder to write.
+        path: the folder to write; a local one.
         overwrite: whether a folder that is already there is replaced.
 
     Yields:
@@ -56,8 +67,9 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         FileExistsError: `path` holds files and `overwrite` is false.
+        ValueError: `path` is a URL.
     """
-    path = Path(path)
+    path = local_path(path, "The output folder")
     if path.exists() and any(path.iterdir()) and not overwrite:
         raise FileExistsError(
             f"The output folder must be new or empty. Received: {path}. "
@@ -84,6 +96,41 @@ def folder_taking_its_place(finished: Path, path: Path) -> None:
         shutil.rmtree(old)
 
 
+@contextmanager
+def local_copy(path: AnyPath) -> Iterator[Path]:
+    """Yields a local path that holds what `path` holds, for whatever reads local files only.
+
+    Args:
+        path: a file, or a folder of files. A local one is yielded as it is; a remote one is
+            copied to a temporary folder, which is removed when the block ends.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder on the remote storage.
+        ValueError: as the block raises it, with the remote path instead of the copy's.
+        OSError: likewise; or the remote storage cannot be read, or the disk is full.
+    """
+    if isinstance(path, Path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="cham-") as folder:
+        copy = Path(folder, path.name)
+        if path.is_dir():
+            copy.mkdir()
+            for file in path.iterdir():
+                if not file.is_dir():
+                    file.download(copy / file.name)
+        else:
+            path.download(copy)
+        try:
+            yield copy
+        except (ValueError, OSError) as error:
+            text = str(error).replace(str(copy), str(path))
+            for kind in (FileNotFoundError, OSError):
+                if isinstance(error, kind):
+                    raise kind(text) from error
+            raise ValueError(text) from error
+
+
 def write_all(file: RawIOBase, data: bytes) -> None:
     """Writes all of `data` to an unbuffered file, which may take a part at a time only."""
     view = memoryview(data)
@@ -91,15 +138,15 @@ def write_all(file: RawIOBase, data: bytes) -> None:
         view = view[file.write(view) or 0 :]
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: AnyPath | str, value: Any) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
     with replacing_file(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: AnyPath | str) -> Any:
     """Reads a JSON file; a missing or broken one is named in the error."""
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:

@@ -24,6 +24,21 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Fails where a test module cannot be imported.
+
+    `--doctest-ignore-import-errors`, meant for modules that need an optional package, would
+    pass over all its tests.
+    """
+    if (
+        report.skipped
+        and report.nodeid.startswith("tests/")
+        and "unable to import" in str(report.longrepr)
+    ):
+        report.outcome = "failed"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Repeats the checks that failed before the tests, where the reader looks for them."""
     failed = os.environ.get("CHAM_FAILED_CHECKS", "")

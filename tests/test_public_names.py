@@ -54,6 +54,7 @@ PUBLIC_NAMES = {
         "write_shards",
         "write_video",
     ],
+    "cham_keras.data.beam": ["extract_with_beam"],
     "cham_keras.data.feature_files": ["import_hdf5"],
     "cham_keras.data.frames": [
         "CLIP_SUFFIXES",

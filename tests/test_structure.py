@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cham_keras"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-TOOLS = {"files", "settings", "progress"}
+TOOLS = {"paths", "files", "settings", "progress"}
 MODEL_PARTS = {"layers", "losses", "metrics", "models"}
 RUNS_AND_ABOVE = {"runs", "data"} | MODEL_PARTS | TOOLS
 STAGES = {"training", "evaluation", "attention", "export", "tuning"}
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "losses": set(),
     "metrics": {"losses"},  # one row of the map
     "models": {"layers"},
+    "paths": set(),
     "files": TOOLS,
     "settings": TOOLS,
     "progress": TOOLS,

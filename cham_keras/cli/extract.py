@@ -3,19 +3,22 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
+
+from cham_keras.cli.locations import Location
+from cham_keras.paths import AnyPath
 
 if TYPE_CHECKING:
     from cham_keras.data.manifest import Manifest
 
 
 def extract(
-    clips: Path,
+    clips: Location,
     /,
     *,
-    out: Path,
+    out: Location,
     backbone: str = "resnet152",
     weights: str | None = None,
     frame_stride: int = 1,
@@ -28,6 +31,9 @@ def extract(
     seed: int = 0,
     strict: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    runner: str | None = None,
+    beam_option: Annotated[list[str] | None, Parameter(negative="")] = None,
+    work_dir: Path | None = None,
 ) -> None:
     """Compute the features of all clips and write them as TFRecord shards.
 
@@ -38,12 +44,16 @@ def extract(
 
     Example: `cham extract my_clips --out shards/mine --backbone my_cnn.keras --scaling torch`
 
+    Example: `cham extract my_clips --out shards/mine --runner DirectRunner --beam-option
+    direct_running_mode=multi_processing --beam-option direct_num_workers=4`
+
     Parameters
     ----------
     clips
-        `clips.json` that `cham prepare` wrote, or the folder that holds it.
+        `clips.json` that `cham prepare` wrote, or the folder that holds it; a path or a URL.
     out
-        New folder for the shards and their manifest.
+        New folder for the shards and their manifest; a path, or a URL such as
+        gs://bucket/shards, to which each shard goes when it is finished.
     backbone
         Network of keras.applications, in small letters (resnet152, mobilenet,
         efficientnet_b0); filter_bank, which needs no weights; or the path of a .keras
@@ -74,28 +84,53 @@ def extract(
         End at the first clip that cannot be read, instead of listing it.
     overwrite
         Replace `out` if it is there, and what another command left unfinished.
+    runner
+        Extract on the workers of an Apache Beam runner: DirectRunner (this machine),
+        FlinkRunner, SparkRunner, DataflowRunner or another one that Beam knows. The shards
+        are the same. All workers must see CLIPS, WEIGHTS and OUT, here no URL, under the
+        same paths and have cham-keras installed; OUT.beam-partial holds what is finished.
+        Needs `pip install 'cham-keras[beam]'`.
+    beam_option
+        An option of Beam or of the runner, as name=value or name; can be given again.
+        DirectRunner takes direct_running_mode and direct_num_workers, FlinkRunner
+        flink_master, SparkRunner spark_master_url, DataflowRunner project, region,
+        temp_location and sdk_container_image; `beam.apache.org` lists them all.
+    work_dir
+        Local folder for the shards in the making where OUT is a URL; left out, a folder in
+        the current one, named as OUT with .partial at its end.
     """
     from cham_keras.data.backbones import load_backbone
+    from cham_keras.data.beam import extract_with_beam
     from cham_keras.data.clip_list import read_clip_list
     from cham_keras.data.extraction import extract as extract_features
 
-    manifest = extract_features(
-        read_clip_list(clips),
-        out,
-        load_backbone(backbone, weights, image_size, interpolation, scaling),
-        frame_stride=frame_stride,
-        max_frames=max_frames,
-        feature_dtype=dtype,
-        shard_bytes=shard_megabytes * 2**20,
-        seed=seed,
-        strict=strict,
-        overwrite=overwrite,
-        command=shlex.join(["cham", *sys.argv[1:]]),
-    )
+    if beam_option and runner is None:
+        raise ValueError(
+            f"`--beam-option` goes with --runner. Received: {beam_option[0]} and no runner."
+        )
+    clip_list = read_clip_list(clips)
+    loaded = load_backbone(backbone, weights, image_size, interpolation, scaling)
+    settings: dict[str, Any] = {
+        "frame_stride": frame_stride,
+        "max_frames": max_frames,
+        "feature_dtype": dtype,
+        "shard_bytes": shard_megabytes * 2**20,
+        "seed": seed,
+        "strict": strict,
+        "overwrite": overwrite,
+        "command": shlex.join(["cham", *sys.argv[1:]]),
+    }
+    if runner is None:
+        manifest = extract_features(clip_list, out, loaded, work_dir=work_dir, **settings)
+    elif work_dir is not None:
+        raise ValueError(f"`--work-dir` goes without --runner. Received: {work_dir} and {runner}.")
+    else:
+        options = beam_option or ()
+        manifest = extract_with_beam(clip_list, out, loaded.spec, runner, options, **settings)
     _print(manifest, out)
 
 
-def _print(manifest: "Manifest", out: Path) -> None:
+def _print(manifest: "Manifest", out: AnyPath) -> None:
     from rich.table import Table
 
     from cham_keras.progress import stdout

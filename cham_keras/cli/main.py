@@ -90,8 +90,11 @@ def launch(
     except cyclopts.CycloptsError as error:
         _print_error(f"cham: {_sentence(error)}")
         return 2
-    except KeyboardInterrupt:
-        stderr.print("Interrupted.")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Cyclopts makes of the one the other.
+        if isinstance(stop, SystemExit) and stop.code != 130:
+            raise
+        stderr.print("Interrupted. What is finished is kept where the verb says that it goes on.")
         return 130
     except Exception as error:
         if debug:

@@ -1,32 +1,54 @@
 """The verb `verify`: checks a folder of shards."""
 
-from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cham_keras.cli.locations import Location
 
 
-def verify(shards: Path, /) -> int:
+def verify(shards: Location, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Check that shards are whole and hold what their manifest says.
 
     Reads every byte. Prints each problem with the shard and the record where it
-    lies; the exit code is 1 where there is one, else 0.
+    lies. Exit code: 0 where there is none, 1 where there are some, 2 where nothing
+    can be verified, since the manifest is missing or cannot be read.
 
     Example: `cham verify shards/my_videos`
+
+    Example: `cham verify gs://my_bucket/shards --json > report.json`
 
     Parameters
     ----------
     shards
-        Folder that `cham extract` wrote.
+        Folder that `cham extract` wrote; a path or a URL.
+    json
+        Print a report as JSON instead: `ok`, `shards`, `clips`, `frames`, `bytes`,
+        `problems` (file, record from 0 or null, what) and `not_checked`.
     """
-    from cham_keras.data.manifest import read_manifest
-    from cham_keras.data.verify import verify_shards
+    import dataclasses
+    from json import dumps
+
+    from cham_keras.data.verify import verification_of_shards
     from cham_keras.progress import stdout
 
-    problems = verify_shards(shards)
-    for problem in problems:
+    found = verification_of_shards(shards)
+    if json:
+        report = {"folder": str(shards), "ok": not found.problems, **dataclasses.asdict(found)}
+        print(dumps(report, indent=2, ensure_ascii=False))
+        return 1 if found.problems else 0
+    for problem in found.problems:
         stdout.print(str(problem), markup=False, highlight=False, soft_wrap=True)
-    if problems:
-        stdout.print(f"{len(problems)} problem(s). `cham extract` makes the shards anew.")
+    for what in found.not_checked:
+        stdout.print(f"Not checked: {what}", markup=False, highlight=False, soft_wrap=True)
+    if found.problems:
+        stdout.print(
+            f"{len(found.problems)} problem(s). `cham extract` makes the shards anew.",
+            highlight=False,
+        )
         return 1
-    splits = read_manifest(shards).splits.values()
-    clips, files = sum(split.clips for split in splits), sum(len(split.shards) for split in splits)
-    stdout.print(f"No problems: {clips} clips in {files} shard(s).", highlight=False)
+    stdout.print(
+        f"No problems: {found.clips} clips in {found.shards} shard(s).",
+        highlight=False,
+    )
     return 0

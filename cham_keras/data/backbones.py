@@ -124,9 +124,10 @@ class Backbone:
         for start in range(0, len(frames), self.batch_size):
             batch = frames[start : start + self.batch_size]
             missing = self.batch_size - len(batch)
-            padded = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
-            batches.append(self._compute(padded).numpy()[: len(batch)])
-        return np.concatenate(batches)
+            if missing:
+                batch = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            batches.append(self._compute(batch).numpy()[: self.batch_size - missing])
+        return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
 
 def load_backbone(

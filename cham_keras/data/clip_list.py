@@ -14,6 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from cham_keras.files import read_json, write_json
+from cham_keras.paths import (
+    AnyPath,
+    RemotePath,
+    as_path,
+    file_in_folder,
+    is_inside,
+    local_path,
+    path_from,
+    place_in,
+)
 
 #: The splits, in the order in which tables show them.
 SPLITS = ("train", "validation", "test")
@@ -106,7 +116,7 @@ class ClipList:
     """The clips of a data set.
 
     Attributes:
-        root: the folder that the clips' paths are relative to.
+        root: the folder that the clips' paths are relative to; a path or a URL.
         classes: the names of the classes, sorted; a class's index is its label.
         clips: the clips.
         schema_version: version of the written form.
@@ -125,14 +135,14 @@ class ClipList:
     ['hop/2.mp4']
     """
 
-    root: Path
+    root: AnyPath
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         """Brings the fields to their types and checks the rules."""
-        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "root", as_path(self.root))
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "clips", tuple(self.clips))
         if self.schema_version != SCHEMA_VERSION:
@@ -148,7 +158,7 @@ class ClipList:
         """The index of the clip's class in `classes`."""
         return self.classes.index(clip.label)
 
-    def path_of(self, clip: Clip) -> Path:
+    def path_of(self, clip: Clip) -> AnyPath:
         """The clip's file: its path under `root`."""
         return self.root / clip.path
 
@@ -179,12 +189,21 @@ def check_classes(classes: tuple[str, ...]) -> None:
         )
 
 
-def absolute_path(path: Path | str) -> Path:
+def absolute_path(path: AnyPath | str) -> Path:
     """The path from the root of the file system on, without `.` and `..`; links keep their names.
 
     `Path.resolve` would follow links, and a data set that moves behind its link would be lost.
+
+    Raises:
+        ValueError: it is a URL.
     """
-    return Path(os.path.normpath(Path(path).absolute()))
+    return Path(os.path.normpath(local_path(path, "The place of this data set").absolute()))
+
+
+def absolute_location(path: AnyPath | str) -> AnyPath:
+    """As `absolute_path`, for what may be a URL too."""
+    path = as_path(path)
+    return path if isinstance(path, RemotePath) else absolute_path(path)
 
 
 def split_named(name: str) -> str:
@@ -198,11 +217,11 @@ def split_named(name: str) -> str:
     return SPLIT_NAMES[name]
 
 
-def read_clip_list(path: Path | str) -> ClipList:
+def read_clip_list(path: AnyPath | str) -> ClipList:
     """Reads `clips.json`.
 
     Args:
-        path: the file, or the folder that holds it.
+        path: the file, or the folder that holds it; a path or a URL.
 
     Returns:
         the list. A relative `root` in the file counts from the file's folder.
@@ -212,9 +231,7 @@ def read_clip_list(path: Path | str) -> ClipList:
         ValueError: the file is no JSON, a key is missing or unknown, or the
             list breaks a rule of `ClipList`.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / CLIP_LIST_FILE
+    path = file_in_folder(path, CLIP_LIST_FILE)
     values = read_json(path)
     try:
         # The version first: another version may well have other keys.
@@ -232,12 +249,12 @@ def read_clip_list(path: Path | str) -> ClipList:
         for number, clip in enumerate(values["clips"]):
             _check_keys(Clip, clip, f"Clip {number} (counted from 0)")
         clips = [Clip(**clip) for clip in values["clips"]]
-        return ClipList(path.parent / values["root"], values["classes"], tuple(clips))
+        return ClipList(path_from(path.parent, values["root"]), values["classes"], tuple(clips))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def write_clip_list(clip_list: ClipList, path: Path | str) -> None:
+def write_clip_list(clip_list: ClipList, path: AnyPath | str) -> None:
     """Writes a clip list as JSON, whole or not at all.
 
     A root inside the file's folder is written relative to that folder, so that
@@ -245,7 +262,7 @@ def write_clip_list(clip_list: ClipList, path: Path | str) -> None:
 
     Args:
         clip_list: what to write.
-        path: the file. Its folder is made where it is missing; a file that is
+        path: the file, a path or a URL. Its folder is made where it is missing; a file that is
             already there is replaced.
 
     Example:
@@ -256,13 +273,13 @@ def write_clip_list(clip_list: ClipList, path: Path | str) -> None:
     >>> read_clip_list(folder).root == folder / "videos"
     True
     """
-    path = Path(path)
-    folder = absolute_path(path.parent)
-    root = absolute_path(clip_list.root)
-    stated = root.relative_to(folder) if root.is_relative_to(folder) else root
+    path = as_path(path)
+    folder = absolute_location(path.parent)
+    root = absolute_location(clip_list.root)
+    stated = place_in(root, folder) if is_inside(root, folder) else root.as_posix()
     values = {
         "schema_version": clip_list.schema_version,
-        "root": stated.as_posix(),
+        "root": stated,
         "classes": list(clip_list.classes),
         "clips": [_stated_values(clip) for clip in clip_list.clips],
     }

@@ -13,6 +13,9 @@ from cham_keras.data import shard_schema as schema
 from cham_keras.data.clip_list import SPLITS
 from cham_keras.data.stored_features import StoredFeatures, store
 
+#: A serialised protocol buffer ends at 2 GiB; room is left for the rest of the record.
+_MOST_BYTES = 2**31 - 2**24
+
 
 @dataclass(frozen=True)
 class ClipFeatures:
@@ -62,6 +65,7 @@ def record_of_clip(
             f"Features must be of shape (frames, {', '.join(map(str, feature_shape))}) with at "
             f"least one frame. Received: {clip.features.shape} for {clip.id}."
         )
+    _check_size(clip, feature_dtype)
     try:
         stored = store(clip.features, feature_dtype)
     except ValueError as error:
@@ -86,6 +90,16 @@ def record_of_clip(
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     # Without this the order of the keys, and so the checksum, could change from run to run.
     return example.SerializeToString(deterministic=True), stored
+
+
+def _check_size(clip: ClipFeatures, feature_dtype: str) -> None:
+    num_bytes = clip.features.size * schema.BYTES_OF_DTYPE[feature_dtype]
+    if num_bytes > _MOST_BYTES:
+        raise ValueError(
+            f"The features of a clip must fit into {_MOST_BYTES >> 20} MiB, since a record is one "
+            f"protocol buffer. Received: {num_bytes >> 20} MiB for the {len(clip.features)} frames "
+            f"of {clip.id}. Take fewer with --frame-stride or --max-frames, or cut the clip."
+        )
 
 
 def _check_clip(clip: ClipFeatures, classes: Sequence[str]) -> None:

@@ -57,8 +57,12 @@ def decode_ahead(
         when the generator is closed.
 
     Raises:
+        ValueError: a number is below 1.
         Exception: whatever `read` raises beside ValueError and OSError.
     """
+    for name, value in (("num_threads", num_threads), ("frames_ahead", frames_ahead)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
     closed = threading.Event()
     waiting = iter(clips)
     running: deque[_ClipInWork] = deque()
@@ -113,6 +117,8 @@ class _ClipInWork:
                 if self.closed.is_set():
                     return
                 num_frames += 1
+            if num_frames == 0:
+                raise ValueError(f"{self.clip.id} holds no frame.")
             self._put(ClipEnd(self.clip, num_frames, rate))
         except (ValueError, OSError) as error:
             self._put(ClipEnd(self.clip, num_frames, unreadable_because=str(error)))

@@ -16,7 +16,7 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,29 @@ from cham_keras.data.backbones import Backbone
 from cham_keras.data.clip_list import SPLITS, Clip, ClipList
 from cham_keras.data.clip_record import ClipFeatures
 from cham_keras.data.decoding import ClipEnd, ReadClip, decode_ahead
-from cham_keras.data.frames.clip_frames import probe_clip, read_clip_frames
-from cham_keras.data.manifest import Manifest, UnreadableClip
-from cham_keras.data.shard_folder import JOURNAL_FILE, ShardFolder
+from cham_keras.data.frames.clip_frames import open_clip
+from cham_keras.data.in_order import InOrder
+from cham_keras.data.journal import JOURNAL_FILE, is_of_job
+from cham_keras.data.manifest import Manifest, UnreadableClip, read_manifest
+from cham_keras.data.remote_shards import RemoteShards
+from cham_keras.data.shard_folder import ShardFolder
+from cham_keras.data.shard_schema import MANIFEST_FILE
 from cham_keras.data.shards import DEFAULT_SHARD_BYTES, check_storage, finish_shards
-from cham_keras.files import folder_taking_its_place
+from cham_keras.files import folder_taking_its_place, local_copy
+from cham_keras.paths import AnyPath, RemotePath, as_path, local_path
 from cham_keras.progress import progress_bar
 
 #: Part of what orders the training clips; another number is another order.
 DEFAULT_ORDER_SEED = 0
 
 _MOST_DECODERS = 16
+# Clips whose records may wait to be written while the backbone computes.
+_WRITES_AHEAD = 2
 
 
 def extract(
     clip_list: ClipList,
-    out: Path | str,
+    out: AnyPath | str,
     backbone: Backbone,
     frame_stride: int = 1,
     max_frames: int | None = None,
@@ -52,6 +59,7 @@ def extract(
     strict: bool = False,
     overwrite: bool = False,
     command: str = "",
+    work_dir: Path | str | None = None,
 ) -> Manifest:
     """Computes the features of all clips and writes them as shards.
 
@@ -65,8 +73,9 @@ def extract(
 
     Args:
         clip_list: the clips.
-        out: a new or empty folder for the shards. It appears when all is done; until
-            then `<out>.partial` grows beside it.
+        out: a new or empty folder for the shards, a path or a URL. A local one appears when
+            all is done; until then `<out>.partial` grows beside it. To a remote one each shard
+            goes when it is finished, and the manifest last.
         backbone: what computes the features.
         frame_stride: 1 takes every frame, 2 every other one.
         max_frames: take at most this many frames of a clip, after the stride.
@@ -78,6 +87,8 @@ def extract(
         overwrite: whether a folder that is already there is replaced; also what
             another command began and left unfinished.
         command: what the manifest says that the shards were made with.
+        work_dir: local folder for the shards in the making where `out` is remote; by default
+            `<name of out>.partial` in the current folder.
 
     Returns:
         the manifest.
@@ -85,21 +96,19 @@ def extract(
     Raises:
         FileExistsError: the folder holds files, and `overwrite` is false.
         BlockingIOError: another process extracts into the same folder.
-        ValueError: an argument breaks its rule; `<out>.partial` was begun with other
+        ValueError: an argument breaks its rule; the working folder was begun with other
             clips or settings; a clip cannot be read and `strict` is true; or a split,
             or a class in training, has lost all its clips.
-        OSError: the disk is full, say. What is finished is kept.
+        OSError: the disk is full or the remote storage does not answer, say. What is finished
+            is kept.
     """
     for name, value in (("frame_stride", frame_stride), ("max_frames", max_frames)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
     check_storage(feature_dtype, shard_bytes, clips_per_shard)
-    out = Path(out)
-    if out.exists() and any(out.iterdir()) and not overwrite:
-        raise FileExistsError(
-            f"The output folder must be new or empty. Received: {out}. "
-            "Name another folder, or pass --overwrite to replace it."
-        )
+    out = as_path(out)
+    partial = partial_folder(out, work_dir)
+    remote = RemoteShards(out, partial) if isinstance(out, RemotePath) else None
     order = extraction_order(clip_list, seed)
     settings: dict[str, Any] = {
         "frame_stride": frame_stride,
@@ -107,10 +116,16 @@ def extract(
         "dtype": feature_dtype,
     }
     settings |= {"shard_bytes": shard_bytes, "clips_per_shard": clips_per_shard}
-    job = {"clips": _checksum(order), **_spec_in_job(backbone), **settings}
-    partial = partial_folder(out)
-    if overwrite:
-        _discard_other_job(partial, job)
+    # The classes beside the clips: one more moves the labels of the others.
+    job = {"clips": _checksum(order), "classes": clip_list.classes}
+    job |= _spec_in_job(backbone) | settings
+    if remote is not None:
+        job["out"] = str(out)
+    elif isinstance(out, Path) and is_of_job(out, job):
+        # A kill between the last two steps: all is there, and the journal too.
+        (out / JOURNAL_FILE).unlink(missing_ok=True)
+        return read_manifest(out)
+    _check_out(out, remote, overwrite)
     with ShardFolder(
         partial,
         clip_list.classes,
@@ -119,10 +134,19 @@ def extract(
         shard_bytes,
         clips_per_shard,
         job,
+        remote,
+        overwrite,
     ) as shards:
         read = clip_reader(clip_list, backbone, frame_stride, max_frames)
+        if strict:
+            _refuse(shards.unreadable())
         _extract_rest(shards, order, read, backbone, clip_list, strict)
-        _check_enough_is_left(clip_list, shards.unreadable())
+        try:
+            check_enough_is_left(clip_list, shards.unreadable())
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Mend that, remove {partial} and run the command again."
+            ) from None
         manifest = finish_shards(
             shards,
             backbone=backbone.spec,
@@ -131,14 +155,46 @@ def extract(
             clips_root=str(clip_list.root),
             command=command,
         )
-        folder_taking_its_place(partial, out)
-        (out / JOURNAL_FILE).unlink()
+        if isinstance(out, Path):
+            folder_taking_its_place(partial, out)
+            (out / JOURNAL_FILE).unlink(missing_ok=True)
+        elif remote is not None:
+            remote.finish(partial / MANIFEST_FILE)
+            shutil.rmtree(partial)
     return manifest
 
 
-def partial_folder(out: Path) -> Path:
-    """Where an extraction to `out` works until it is finished."""
-    return out.with_name(f"{out.name}.partial")
+def partial_folder(out: AnyPath, work_dir: Path | str | None = None) -> Path:
+    """The local folder where an extraction to `out` works until it is finished.
+
+    Args:
+        out: the folder for the shards.
+        work_dir: another one than `<out>.partial`; for a remote `out` only, since what is to
+            be renamed must lie beside its place.
+
+    Raises:
+        ValueError: `work_dir` is stated for a local `out`, or is no local path.
+    """
+    if isinstance(out, Path):
+        if work_dir is not None:
+            raise ValueError(
+                "`work_dir` goes with an output folder on remote storage; a local one grows beside "
+                f"its place. Received: {work_dir} for {out}."
+            )
+        return out.with_name(f"{out.name}.partial")
+    if work_dir is None:
+        return Path(f"{out.name}.partial")
+    return local_path(work_dir, "`work_dir`")
+
+
+def _check_out(out: AnyPath, remote: RemoteShards | None, overwrite: bool) -> None:
+    if remote is not None:
+        remote.check_out(overwrite)
+    elif out.exists() and any(out.iterdir()) and not overwrite:
+        raise FileExistsError(
+            f"The output folder must be new or empty. Received: {out}. "
+            "Name another folder, or pass --overwrite to replace it."
+        )
 
 
 def extraction_order(clip_list: ClipList, seed: int = DEFAULT_ORDER_SEED) -> list[Clip]:
@@ -165,18 +221,25 @@ def clip_reader(
     """How a clip's frames are read and resized for a backbone."""
 
     def read(clip: Clip) -> tuple[float, Iterator[np.ndarray]]:
-        path = clip_list.path_of(clip)
-        frames = read_clip_frames(
-            path,
-            frame_stride,
-            max_frames,
-            clip.start_seconds,
-            clip.end_seconds,
-            resizing=backbone.resizing,
-        )
-        return probe_clip(path).frame_rate_hz / frame_stride, frames
+        with ExitStack() as copies:
+            # A remote clip is on the local disk while its frames are read, and no longer.
+            path = copies.enter_context(local_copy(clip_list.path_of(clip)))
+            rate_hz, frames = open_clip(
+                path,
+                frame_stride,
+                max_frames,
+                clip.start_seconds,
+                clip.end_seconds,
+                backbone.resizing,
+            )
+            return rate_hz / frame_stride, _frames_until_left(copies.pop_all(), frames)
 
     return read
+
+
+def _frames_until_left(copies: ExitStack, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    with copies:
+        yield from frames
 
 
 def _extract_rest(
@@ -194,7 +257,7 @@ def _extract_rest(
     num_threads = min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
     decoded = decode_ahead(order[finished:], read, num_threads, 2 * backbone.batch_size)
     start = time.monotonic()
-    with closing(decoded), progress_bar() as bar:
+    with closing(decoded), progress_bar() as bar, InOrder(_WRITES_AHEAD) as writer:
         task = bar.add_task("Extracting features", total=len(order), completed=finished, note="")
         if finished:
             bar.console.print(f"Going on after {finished} finished clips.", highlight=False)
@@ -202,14 +265,11 @@ def _extract_rest(
         for number, (clip, position) in enumerate(clips, start=1):
             if isinstance(clip, UnreadableClip):
                 if strict:
-                    raise ValueError(
-                        f"Every clip must be readable with --strict. Received: {clip.path}: "
-                        f"{clip.reason}"
-                    )
+                    _refuse((clip,))
                 bar.console.print(
                     f"Unreadable: {clip.path}: {clip.reason}", markup=False, highlight=False
                 )
-            shards.write(clip, position=position)
+            writer.do(shards.write, clip, position=position)
             note = f"{number / (time.monotonic() - start):.1f} clips/s"
             bar.update(task, completed=finished + number, note=note)
 
@@ -232,19 +292,17 @@ def clips_with_features(
         each clip, and the number of frames up to its end.
     """
     size = backbone.batch_size
-    blank = np.zeros((backbone.spec.image_size, backbone.spec.image_size, 3), np.uint8)
+    batch = np.zeros((size, backbone.spec.image_size, backbone.spec.image_size, 3), np.uint8)
     # The batch that the earlier run was in the middle of: its frames' places stay empty.
-    frames: list[np.ndarray] = [blank] * (position % size)
-    num_blank = len(frames)
+    num_blank = num_held = position % size
     features: deque[np.ndarray] = deque()  # computed, not yet given to a clip
     ends: deque[ClipEnd] = deque()  # of clips that are decoded, not yet given out
 
     def compute() -> None:
-        nonlocal num_blank
-        if len(frames) > num_blank:
-            features.extend(backbone.features_of_resized(np.stack(frames))[num_blank:])
-            frames.clear()
-            num_blank = 0
+        nonlocal num_blank, num_held
+        if num_held > num_blank:
+            features.extend(backbone.features_of_resized(batch[:num_held])[num_blank:])
+            num_blank = num_held = 0
 
     def finished() -> Iterator[tuple[ClipFeatures | UnreadableClip, int]]:
         nonlocal position
@@ -258,8 +316,9 @@ def clips_with_features(
         if isinstance(event, ClipEnd):
             ends.append(event)
         else:
-            frames.append(event)
-        if len(frames) == size:
+            batch[num_held] = event
+            num_held += 1
+        if num_held == size:
             compute()
         yield from finished()
     compute()
@@ -294,13 +353,14 @@ def _spec_in_job(backbone: Backbone) -> dict[str, Any]:
     return values | {"batch size": backbone.batch_size}
 
 
-def _discard_other_job(partial: Path, job: dict[str, Any]) -> None:
-    """Removes what another command left unfinished; the same command's work is kept."""
-    if partial.exists() and not ShardFolder.is_of_job(partial, job):
-        shutil.rmtree(partial)
+def _refuse(unreadable: Iterable[UnreadableClip]) -> None:
+    for clip in unreadable:
+        raise ValueError(
+            f"Every clip must be readable with --strict. Received: {clip.path}: {clip.reason}"
+        )
 
 
-def _check_enough_is_left(clip_list: ClipList, unreadable: tuple[UnreadableClip, ...]) -> None:
+def check_enough_is_left(clip_list: ClipList, unreadable: tuple[UnreadableClip, ...]) -> None:
     lost = {clip.path for clip in unreadable}
     kept = [clip for clip in clip_list.clips if clip.id not in lost]
     first_reason = f" The first: {unreadable[0].path}: {unreadable[0].reason}" if unreadable else ""

@@ -10,7 +10,6 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -19,6 +18,7 @@ from cham_keras.data.backbone_spec import BackboneSpec
 from cham_keras.data.shard_schema import BYTES_OF_DTYPE, MANIFEST_FILE, SCHEMA_VERSION
 from cham_keras.data.stored_features import StorageError
 from cham_keras.files import read_json, write_json
+from cham_keras.paths import AnyPath, file_in_folder
 from cham_keras.settings import settings, settings_from_dict
 
 
@@ -113,18 +113,17 @@ class Manifest:
         return self.splits[name]
 
 
-def read_manifest(path: Path | str) -> Manifest:
+def read_manifest(path: AnyPath | str) -> Manifest:
     """Reads a manifest.
 
     Args:
-        path: the file, or a folder that holds `manifest.json`.
+        path: the file, or a folder that holds `manifest.json`; a path or a URL.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no manifest of this version.
     """
-    path = Path(path)
-    file = path / MANIFEST_FILE if path.is_dir() else path
+    file = file_in_folder(path, MANIFEST_FILE)
     if not file.is_file():
         raise FileNotFoundError(
             f"There is no {MANIFEST_FILE} at {path}. `cham extract` writes a folder of shards with "
@@ -145,21 +144,18 @@ def read_manifest(path: Path | str) -> Manifest:
     return settings_from_dict(Manifest, values, source=str(file))
 
 
-def write_manifest(manifest: Manifest, path: Path | str) -> None:
+def write_manifest(manifest: Manifest, path: AnyPath | str) -> None:
     """Writes a manifest, whole or not at all.
 
     Args:
         manifest: what to write.
         path: the file, or the folder in which `manifest.json` shall lie.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / MANIFEST_FILE
     values: dict[str, Any] = TypeAdapter(Manifest).dump_python(manifest, mode="json")
     values["feature_shape"] = values["backbone"].pop("feature_shape")
     first = ("schema_version", "classes", "feature_shape", "feature_dtype")
     rest = [field.name for field in dataclasses.fields(Manifest) if field.name not in first]
-    write_json(path, {key: values[key] for key in (*first, *rest)})
+    write_json(file_in_folder(path, MANIFEST_FILE), {key: values[key] for key in (*first, *rest)})
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str]:

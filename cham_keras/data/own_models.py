@@ -40,17 +40,20 @@ def load_own_model(path: Path, image_size: int | None) -> tuple[keras.Model, int
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be loaded, or takes frames of another size or states none.
+        ValueError: it cannot be loaded; takes other frames than that, or states no size and
+            none is given; or has several outputs.
     """
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"`image_size` must be at least 1. Received: {image_size}.")
     if not path.exists():
         raise FileNotFoundError(f"There is no model {path}.")
     try:
         if path.is_dir():
             layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default")
-            stated = _stated_shape(layer)
+            stated, dtype = _stated_input(layer)
         else:
             layer = keras.saving.load_model(path, compile=False)
-            stated = layer.input_shape
+            stated, dtype = layer.input_shape, "float32"  # Keras brings numbers to its own type
     except Exception as error:  # Keras and TensorFlow raise many types for a broken model
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"The backbone {path} cannot be loaded: {reason}") from error
@@ -59,7 +62,17 @@ def load_own_model(path: Path, image_size: int | None) -> tuple[keras.Model, int
             "A model that is to be a backbone must take one input (batch, height, width, 3). "
             f"Received: {path} with input {stated}."
         )
-    size = image_size or stated[1]
+    if stated[0] is not None:
+        raise ValueError(
+            "A model that is to be a backbone must take any number of frames at a time. "
+            f"Received: {path} with input {stated}."
+        )
+    if dtype != "float32":
+        raise ValueError(
+            "A SavedModel that is to be a backbone must take float32. "
+            f"Received: {path} with input of {dtype}."
+        )
+    size = stated[1] if image_size is None else image_size
     if size is None:
         raise ValueError(f"{path} takes frames of any size. Choose one with --image-size.")
     if any(n not in (None, size) for n in stated[1:3]):
@@ -68,24 +81,23 @@ def load_own_model(path: Path, image_size: int | None) -> tuple[keras.Model, int
             f"Received: {size} for {path}."
         )
     frames = keras.Input((size, size, 3))
-    features = layer(frames)
-    if isinstance(features, dict):  # outputs of a signature go by name
-        if len(features) > 1:
-            raise ValueError(
-                "A model that is to be a backbone must have one output. "
-                f"Received: {path} with {', '.join(features)}."
-            )
-        (features,) = features.values()
-    return keras.Model(frames, features), size
+    # Outputs of a signature go by name; Keras's own may stand in a list too.
+    outputs = keras.tree.flatten(layer(frames))
+    if len(outputs) != 1:
+        raise ValueError(
+            f"A model that is to be a backbone must have one output. Received: {path} with "
+            f"{len(outputs)}."
+        )
+    return keras.Model(frames, outputs[0]), size
 
 
-def _stated_shape(layer: keras.layers.TFSMLayer) -> tuple | None:
-    """Shape of the one input of a SavedModel's signature."""
+def _stated_input(layer: keras.layers.TFSMLayer) -> tuple[tuple | None, str]:
+    """Shape and dtype of the one input of a SavedModel's signature."""
     _, named = layer.call_endpoint_fn.structured_input_signature
     if len(named) != 1:
-        return None
+        return None, ""
     (spec,) = named.values()
-    return tuple(spec.shape)
+    return tuple(spec.shape), spec.dtype.name
 
 
 def scaling_function(scaling: str) -> Callable:

@@ -8,11 +8,9 @@ after a kill the journal may lag behind the files, never the other way round: wh
 behind the last line is cut off, and the same clips give the same bytes as without a kill.
 """
 
-import fcntl
 import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,11 @@ from cham_keras.data import shard_schema as schema
 from cham_keras.data.backbone_spec import BackboneSpec
 from cham_keras.data.clip_list import SPLITS
 from cham_keras.data.clip_record import ClipFeatures, record_of_clip
+from cham_keras.data.journal import Journal
 from cham_keras.data.manifest import ShardInfo, SplitInfo, UnreadableClip
+from cham_keras.data.remote_shards import RemoteShards
 from cham_keras.data.stored_features import StorageError
 from cham_keras.data.tfrecord_file import FRAMING_BYTES, TFRecordFile
-from cham_keras.files import write_all
-
-JOURNAL_FILE = "journal.jsonl"
 
 
 class ShardFolder:
@@ -42,13 +39,17 @@ class ShardFolder:
         clips_per_shard: number of clips at which a shard is closed; None for any.
         job: whatever else decides what is written, as JSON. A folder that was begun for
             another job is not continued.
+        remote: where shards go when they are finished; None leaves them in the folder.
+        overwrite: whether what was begun for another job is removed.
 
     Attributes:
         entries: what the journal says of each finished clip, in order.
 
     Raises:
-        ValueError: the folder was begun for another job.
+        ValueError: the folder was begun for another job, or is damaged.
+        FileExistsError: it holds files and no journal.
         BlockingIOError: another process writes here.
+        OSError: here or from within the context: the disk is full, say.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class ShardFolder:
         shard_bytes: int,
         clips_per_shard: int | None = None,
         job: dict[str, Any] | None = None,
+        remote: RemoteShards | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.folder = folder
         self.classes = tuple(classes)
@@ -70,24 +73,36 @@ class ShardFolder:
         self.entries: list[dict[str, Any]] = []
         self._splits = {split: _SplitInMaking() for split in SPLITS}
         self._files: dict[str, TFRecordFile] = {}  # the open shard of each split
-        self._journal: Any = None
-        self._job = job or {}
+        self._journal: Journal | None = None
+        self._job = json.loads(json.dumps(job or {}))  # tuples are lists there
+        self._remote = remote
+        self._overwrite = overwrite
 
     def __enter__(self) -> "ShardFolder":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._journal = (self.folder / JOURNAL_FILE).open("a+b", buffering=0)
         try:
-            self._lock()
-            self._continue()
-        except BaseException:
-            self._journal.close()
+            self._journal = Journal(self.folder)
+            self._continue(self._journal)
+        except BaseException as error:
+            self.__exit__(type(error), error)
             raise
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *trace: object
+    ) -> None:
         for file in self._files.values():
             file.close()
-        self._journal.close()
+        if self._journal is not None:
+            self._journal.close()
+        # The operating system's own words say neither where nor what is not lost.
+        if isinstance(error, OSError) and error.strerror:
+            kept = (
+                f" {len(self.entries)} finished clip(s) are kept there; mend that and run the same "
+                "command again to go on."
+            )
+            raise OSError(
+                f"{self.folder} cannot be written: {error.strerror}.{kept if self._job else ''}"
+            ) from error
 
     def write(self, clip: ClipFeatures | UnreadableClip, **facts: Any) -> None:
         """Writes a clip's record and then its line in the journal.
@@ -117,10 +132,9 @@ class ShardFolder:
                 "squared_norm": stored.squared_norm,
                 **facts,
             }
-            with self._told_what_is_kept():
-                self._file_of(clip.split).write(record)
-        with self._told_what_is_kept():
-            write_all(self._journal, json.dumps(entry).encode() + b"\n")
+            self._file_of(clip.split).write(record)
+        if self._journal is not None:
+            self._journal.append(entry)
         self._count(entry)
 
     def unreadable(self) -> tuple[UnreadableClip, ...]:
@@ -147,6 +161,10 @@ class ShardFolder:
         Returns:
             the splits that have clips.
         """
+        for name in list(self._files):
+            self._close_file(name)
+        if self._remote is not None:
+            self._remote.begin_naming()
         return {
             name: SplitInfo(
                 clips=split.clips,
@@ -159,77 +177,80 @@ class ShardFolder:
         }
 
     def _named_shards(self, name: str, split: "_SplitInMaking") -> Iterator[ShardInfo]:
-        if name in self._files:
-            self._close_file(name)
         for index, shard in enumerate(split.shards):
             file = schema.shard_file_name(name, index, len(split.shards))
-            self._unfinished(name, index).rename(self.folder / file)
+            unfinished = self._unfinished(name, index)
+            if self._remote is None:
+                unfinished.rename(self.folder / file)
+            else:
+                self._remote.give_name(unfinished.name, file)
             yield ShardInfo(file, shard.clips, shard.num_bytes, shard.sha256)
 
-    @staticmethod
-    def is_of_job(folder: Path, job: dict[str, Any]) -> bool:
-        """Whether a folder was begun for a job, so that it can be continued."""
-        path = folder / JOURNAL_FILE
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            line = file.readline()
-        return line.endswith(b"\n") and json.loads(line)["job"] == json.loads(json.dumps(job))
-
-    @contextmanager
-    def _told_what_is_kept(self) -> Iterator[None]:
-        """Adds to an error of the disk where it happened and what is not lost."""
-        try:
-            yield
-        except OSError as error:
-            raise OSError(
-                f"{self.folder} cannot be written: {error.strerror}. {len(self.entries)} finished "
-                "clip(s) are kept there; mend that and run the same command again to go on."
-            ) from error
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"Only one program at a time may write {self.folder}. Another one does so now."
-            ) from None
-
-    def _continue(self) -> None:
+    def _continue(self, journal: Journal) -> None:
         """Takes up what the journal says is finished; begins a new one where there is none."""
-        self._journal.seek(0)
-        # What a kill left of the last line has no end of line.
-        lines = self._journal.read().split(b"\n")[:-1]
+        lines = journal.read()
+        if self._overwrite and lines[:1] != [{"job": self._job}]:
+            journal.clear()
+            lines = []
         if not lines:
-            self._journal.truncate(0)
-            write_all(self._journal, json.dumps({"job": self._job}).encode() + b"\n")
+            if self._remote is not None:
+                self._remote.forget()
+            journal.append({"job": self._job})
             return
-        begun = json.loads(lines[0])["job"]
-        job = json.loads(json.dumps(self._job))  # tuples are lists there
-        if begun != job:
-            names = [name for name in job if begun.get(name) != job[name]]
+        self._check_job(lines[0].get("job"), journal)
+        for number, entry in enumerate(lines[1:], start=2):
+            try:
+                if "clip" not in entry:
+                    UnreadableClip(entry["unreadable"], entry["reason"])
+                self._count(entry, reopening=True)
+            except (IndexError, KeyError, TypeError):
+                raise journal.damaged(number) from None
+        for name, split in self._splits.items():
+            for index, shard in enumerate(split.shards):
+                self._reopen(name, index, shard, is_open=shard is split.shards[-1])
+        self._remove_leftovers()
+
+    def _check_job(self, begun: Any, journal: Journal) -> None:
+        if not isinstance(begun, dict):
+            raise journal.damaged(1)
+        names = [n for n in {**begun, **self._job} if begun.get(n, ...) != self._job.get(n, ...)]
+        if names:
             raise ValueError(
                 f"{self.folder} holds what another command began: {', '.join(names)} differ(s). "
                 "Run that command again to finish it, remove the folder, or pass --overwrite."
             )
-        self._journal.truncate(sum(len(line) + 1 for line in lines))
-        for line in lines[1:]:
-            self._count(json.loads(line), reopening=True)
-        for name, split in self._splits.items():
-            for index, shard in enumerate(split.shards):
-                self._reopen(name, index, shard, is_open=shard is split.shards[-1])
+
+    def _remove_leftovers(self) -> None:
+        """Removes what a kill left and the journal does not count: it would stay for ever."""
+        counted = {
+            self._unfinished(name, index)
+            for name, split in self._splits.items()
+            for index in range(len(split.shards))
+        }
+        # A manifest without its last name has the killed process's number in its own.
+        for pattern in ("*.tfrecord", "manifest.json", ".manifest.*.json"):
+            for path in set(self.folder.glob(pattern)) - counted:
+                path.unlink()
 
     def _reopen(self, name: str, index: int, shard: "_ShardInMaking", is_open: bool) -> None:
         path = self._unfinished(name, index)
+        if self._remote is not None and (uploaded := self._remote.sha256_of(path.name)):
+            shard.sha256 = uploaded
+            path.unlink(missing_ok=True)
+            return
         # A kill while the shards got their last names.
         for named in self.folder.glob(f"{name}-{index:05d}-of-*.tfrecord"):
             named.rename(path)
-        file = TFRecordFile(path, shard.num_bytes)
+        try:
+            file = TFRecordFile(path, shard.num_bytes)
+        except ValueError as error:
+            raise ValueError(f"{error} Remove {self.folder} and run the command again.") from None
         shard.sha256 = file.sha256
         if is_open and not self._is_full(shard):
             self._files[name] = file
         else:
             file.close()
+            self._upload(path, file.sha256)
 
     def _count(self, entry: dict[str, Any], reopening: bool = False) -> None:
         self.entries.append(entry)
@@ -259,10 +280,23 @@ class ShardFolder:
         return self._files[name]
 
     def _close_file(self, name: str) -> None:
-        file = self._files.pop(name)
+        file = self._files[name]
         file.sync()
         file.close()
+        del self._files[name]
         self._splits[name].shards[-1].sha256 = file.sha256
+        self._upload(file.path, file.sha256)
+
+    def _upload(self, path: Path, sha256: str) -> None:
+        if self._remote is None:
+            return
+        try:
+            self._remote.put(path, sha256)
+        except OSError as error:
+            raise OSError(
+                f"{path.name} cannot be uploaded: {error} {len(self.entries)} finished clip(s) are "
+                f"kept; mend that and run the same command again to go on."
+            ) from error
 
     def _unfinished(self, name: str, index: int) -> Path:
         return self.folder / f"{name}-{index:05d}.tfrecord"

@@ -13,8 +13,9 @@ from typing import Any
 from cham_keras.data import shard_schema as schema
 from cham_keras.data.backbone_spec import BackboneSpec
 from cham_keras.data.clip_record import ClipFeatures
+from cham_keras.data.journal import JOURNAL_FILE
 from cham_keras.data.manifest import Manifest, UnreadableClip, versions_of, write_manifest
-from cham_keras.data.shard_folder import JOURNAL_FILE, ShardFolder
+from cham_keras.data.shard_folder import ShardFolder
 from cham_keras.files import replacing_folder
 
 #: 128 MiB: some fifty clips of ResNet features; small enough to mix shards in training.
@@ -67,7 +68,7 @@ def write_shards(
             there are no clips.
     """
     check_storage(feature_dtype, shard_bytes, clips_per_shard)
-    with replacing_folder(Path(folder), overwrite=overwrite) as temporary:
+    with replacing_folder(folder, overwrite=overwrite) as temporary:
         with ShardFolder(
             temporary, classes, backbone, feature_dtype, shard_bytes, clips_per_shard
         ) as shards:

@@ -1,34 +1,27 @@
 """Verification: whether shards are whole and hold what their manifest says.
 
-Comes in: a folder that `cham extract` wrote. Goes out: a list of problems, each
-with the file and the record where it lies. `cham verify` calls it. It reads every
-byte, with a reader of its own that is not the one of training.
+Comes in: a folder that `cham extract` wrote, on any storage. Goes out: a list of problems,
+each with the file and the record where it lies. `cham verify` calls it. It reads every byte
+once, with a reader of its own that is not the one of training, and holds one record at a time.
 """
 
-import itertools
+import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import tensorflow as tf
+from typing import IO
 
 from cham_keras.data import shard_schema as schema
+from cham_keras.data.clip_list import SPLITS
 from cham_keras.data.manifest import Manifest, ShardInfo, SplitInfo, read_manifest
-from cham_keras.data.shards import sha256_of_file
-from cham_keras.progress import track
+from cham_keras.data.record_check import CheckedRecord, check_record
+from cham_keras.data.tfrecord_file import DamagedFileError, framed_records
+from cham_keras.paths import AnyPath, RemotePath, as_path, entries_of
+from cham_keras.progress import progress_bar
 
-# Key: (field of a tf.train.Feature, number of values or None for any).
-_FORM = {
-    schema.CLIP_ID: ("bytes_list", 1),
-    schema.CLIP_LABEL: ("int64_list", 1),
-    schema.CLIP_GROUP: ("bytes_list", 1),
-    schema.CLIP_NUM_FRAMES: ("int64_list", 1),
-    schema.CLIP_FRAME_RATE_HZ: ("float_list", 1),
-    schema.FRAMES_FEATURES: ("bytes_list", None),
-}
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -56,15 +49,37 @@ class Problem:
         return f"{place}: {self.what}"
 
 
-def verify_shards(folder: Path | str) -> list[Problem]:
+@dataclass(frozen=True)
+class Verification:
+    """What verifying a folder of shards found.
+
+    Attributes:
+        problems: what is wrong; empty where all is well.
+        shards: number of shards that were read.
+        clips: number of clips in them.
+        frames: number of frames of the clips.
+        bytes: size of the shards that were read.
+        not_checked: what could not be checked on this storage, in sentences.
+    """
+
+    problems: tuple[Problem, ...]
+    shards: int
+    clips: int
+    frames: int
+    bytes: int
+    not_checked: tuple[str, ...] = ()
+
+
+def verify_shards(folder: AnyPath | str) -> list[Problem]:
     """Checks a folder of shards against its manifest.
 
-    Checksums and sizes; number of clips, of frames and of clips a class; keys and
-    forms of every record; labels; shapes; numbers that are not finite; clips that
-    stand twice; groups on both sides of a split; files that the manifest does not name.
+    Checksums and sizes; the manifest's own numbers and names; number of clips, of frames
+    and of clips a class; keys and forms of every record; labels; shapes; numbers and scales
+    that are not finite; clips that stand twice, or that the manifest calls unreadable; groups
+    on both sides of a split; files that the manifest does not name.
 
     Args:
-        folder: the folder of shards.
+        folder: the folder of shards, a path or a URL.
 
     Returns:
         the problems; none where all is well.
@@ -72,30 +87,59 @@ def verify_shards(folder: Path | str) -> list[Problem]:
     Raises:
         FileNotFoundError: there is no manifest.
         ValueError: the manifest cannot be read.
+        OSError: the storage does not answer.
     """
-    folder = Path(folder)
+    return list(verification_of_shards(folder).problems)
+
+
+def verification_of_shards(folder: AnyPath | str) -> Verification:
+    """As `verify_shards`, with what was read beside what is wrong."""
+    folder = as_path(folder)
     manifest = read_manifest(folder)
     problems = [
         Problem(schema.MANIFEST_FILE, None, what) for what in _problems_of_manifest(manifest)
     ]
-    named = {shard.file for split in manifest.splits.values() for shard in split.shards}
-    for path in sorted(folder.glob("*.tfrecord")):
-        if path.name not in named:
-            problems.append(Problem(path.name, None, "is not named in the manifest."))
-    seen = _Seen()
+    not_checked = []
+    try:
+        problems += _unnamed_files(folder, manifest)
+    except OSError:
+        if not isinstance(folder, RemotePath):
+            raise
+        not_checked.append(
+            "Whether there are shards that the manifest does not name: "
+            f"{folder.scheme}:// does not list its files here."
+        )
+    seen = _Seen({clip.path for clip in manifest.unreadable})
+    found = {name: _Counts() for name in manifest.splits}
     shards = [(name, shard) for name, split in manifest.splits.items() for shard in split.shards]
-    found: dict[str, _Counts] = {name: _Counts() for name in manifest.splits}
-    for split, shard in track(shards, "Verifying shards"):
-        problems += _problems_of_shard(folder, manifest, split, shard, seen, found[split])
+    with progress_bar() as bar, ThreadPoolExecutor(1) as hasher:
+        megabytes = sum(shard.bytes for _, shard in shards) / 1e6
+        task = bar.add_task("Verifying shards, MB", total=math.ceil(megabytes), note="")
+        for split, shard in shards:
+            bar.update(task, note=shard.file)
+            reading = _Reading(hasher, lambda num_bytes: bar.advance(task, num_bytes / 1e6))
+            path = folder / shard.file
+            problems += _problems_of_shard(
+                path, reading, manifest, split, shard, seen, found[split]
+            )
     for name, info in manifest.splits.items():
         problems += _problems_of_counts(manifest, name, info, found[name])
-    return problems
+    return Verification(
+        problems=tuple(problems),
+        shards=sum(counts.shards for counts in found.values()),
+        clips=sum(counts.clips for counts in found.values()),
+        frames=sum(counts.frames for counts in found.values()),
+        bytes=sum(counts.bytes for counts in found.values()),
+        not_checked=tuple(not_checked),
+    )
 
 
 @dataclass
 class _Counts:
-    """What was found in the records of a split."""
+    """What was found in the shards of a split."""
 
+    shards: int = 0
+    bytes: int = 0
     clips: int = 0
     frames: int = 0
     clips_per_class: Counter[str] = field(default_factory=Counter)
@@ -103,122 +147,164 @@ class _Counts:
 
 @dataclass
 class _Seen:
-    """What earlier records hold that later ones must not repeat."""
+    """What records must not repeat."""
 
+    unreadable: set[str]
     shard_of_clip: dict[str, str] = field(default_factory=dict)
     split_of_group: dict[str, str] = field(default_factory=dict)
+
+
+class _Reading:
+    """Reads a shard once: what is read is hashed by another thread and counted."""
+
+    def __init__(self, hasher: ThreadPoolExecutor, count: Callable[[int], object]) -> None:
+        self.num_bytes = 0
+        self._hasher = hasher
+        self._count = count
+        self._hash = hashlib.sha256()
+        self._hashed: Future | None = None
+
+    def read(self, file: IO[bytes], num_bytes: int) -> bytes:
+        data = file.read(num_bytes)
+        self.num_bytes += len(data)
+        self._count(len(data))
+        if len(data) > _BLOCK_BYTES // 16 and self._hashed is not None:
+            self._hashed.result()  # so that no more than two records are held
+        self._hashed = self._hasher.submit(self._hash.update, data)
+        return data
+
+    def read_rest(self, file: IO[bytes]) -> None:
+        while self.read(file, _BLOCK_BYTES):
+            pass
+
+    def sha256(self) -> str:
+        if self._hashed is not None:
+            self._hashed.result()
+        return self._hash.hexdigest()
+
+
+def _unnamed_files(folder: AnyPath, manifest: Manifest) -> list[Problem]:
+    named = {shard.file for split in manifest.splits.values() for shard in split.shards}
+    return [
+        Problem(path.name, None, "is not named in the manifest.")
+        for path in entries_of(folder)
+        if path.suffix == ".tfrecord" and path.name not in named
+    ]
 
 
 def _problems_of_manifest(manifest: Manifest) -> Iterator[str]:
     if list(manifest.classes) != sorted(set(manifest.classes)):
         yield f"classes must be sorted and unique, and are {list(manifest.classes)}."
+    if min(manifest.feature_shape) < 1:
+        yield f"feature_shape must be of numbers from 1 on, and is {list(manifest.feature_shape)}."
+    error = manifest.storage_error
+    if not (0 <= error.largest < math.inf and 0 <= error.relative_rms < math.inf):
+        yield (
+            "storage_error must be of finite numbers of at least 0, and is "
+            f"{error.largest:g} and {error.relative_rms:g}."
+        )
     for name, split in manifest.splits.items():
+        if name not in SPLITS:
+            yield f"split {name} must be one of {', '.join(SPLITS)}."
         clips = sum(shard.clips for shard in split.shards)
         if clips != split.clips:
             yield f"split {name} states {split.clips} clips, and its shards {clips}."
+        for class_name in sorted(set(split.clips_per_class) - set(manifest.classes)):
+            yield f"split {name} counts clips of {class_name}, which is none of the classes."
+        files = [shard.file for shard in split.shards]
+        expected = [schema.shard_file_name(name, i, len(files)) for i in range(len(files))]
+        for file, right in zip(files, expected, strict=True):
+            if file != right:
+                yield f"split {name} names the shard {file}, which must be {right}."
 
 
 def _problems_of_shard(
-    folder: Path, manifest: Manifest, split: str, shard: ShardInfo, seen: _Seen, counts: _Counts
-) -> list[Problem]:
-    path = folder / shard.file
-    if not path.is_file():
-        return [Problem(shard.file, None, "is missing.")]
-    problems = []
-    if path.stat().st_size != shard.bytes:
-        what = f"has {path.stat().st_size} bytes, and {shard.bytes} in the manifest."
-        problems.append(Problem(shard.file, None, what))
-    if sha256_of_file(path) != shard.sha256:
-        problems.append(Problem(shard.file, None, "has another SHA-256 than in the manifest."))
-    num_records = 0
-    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
-    for number in itertools.count():
-        try:
-            record = next(records)
-        except StopIteration:
-            break
-        except tf.errors.OpError:
-            what = "cannot be read, nor can what follows it: the file is damaged there."
-            problems.append(Problem(shard.file, number, what))
-            break
-        num_records += 1
-        for what in _problems_of_record(record, manifest, split, shard, seen, counts):
-            problems.append(Problem(shard.file, number, what))
-    if num_records != shard.clips:
-        what = f"has {num_records} readable records, and {shard.clips} in the manifest."
-        problems.append(Problem(shard.file, None, what))
-    return problems
-
-
-def _problems_of_record(
-    record: bytes,
+    path: AnyPath,
+    reading: _Reading,
     manifest: Manifest,
     split: str,
     shard: ShardInfo,
     seen: _Seen,
     counts: _Counts,
-) -> Iterator[str]:
+) -> list[Problem]:
+    problems: list[Problem] = []
+    num_records = num_whole = 0
     try:
-        feature = tf.train.Example.FromString(record).features.feature
-    except Exception:  # protobuf's own error; its class differs between implementations
-        yield "is no tf.train.Example."
-        return
-    values: dict[str, Any] = {}
-    for key, (kind, num_values) in _FORM.items():
-        held = list(getattr(feature[key], kind).value) if key in feature else None
-        if held is None or (num_values is not None and len(held) != num_values):
-            yield f"has no proper `{key}`."
-            return
-        values[key] = held[0] if num_values == 1 else held
-    frames = values[schema.FRAMES_FEATURES]
-    counts.clips += 1
-    counts.frames += len(frames)
-    label = values[schema.CLIP_LABEL]
-    if 0 <= label < len(manifest.classes):
-        counts.clips_per_class[manifest.classes[label]] += 1
-    else:
-        yield f"label {label} must be from 0 to {len(manifest.classes) - 1}."
-    if values[schema.CLIP_NUM_FRAMES] != len(frames) or not frames:
-        yield f"states {values[schema.CLIP_NUM_FRAMES]} frames and holds {len(frames)}."
-    yield from _problems_of_frames(frames, manifest)
-    yield from _problems_of_place(values, split, shard, seen)
+        if not path.is_file():
+            return [Problem(shard.file, None, "is missing.")]
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            try:
+                for record, is_whole in framed_records(lambda n: reading.read(file, n), size):
+                    found = ["does not agree with its checksum: the file is damaged there."]
+                    if is_whole:
+                        num_whole += 1
+                        checked = check_record(record, manifest)
+                        found = list(checked.problems)
+                        found += _problems_beside_others(checked, split, shard, seen)
+                        _count(checked, manifest, counts)
+                    problems += [Problem(shard.file, num_records, what) for what in found]
+                    num_records += 1
+            except DamagedFileError as error:
+                what = f"cannot be read, nor can what follows it: {error}"
+                problems.append(Problem(shard.file, num_records, what))
+            reading.read_rest(file)
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}."
+        return [*problems, Problem(shard.file, num_records, what)]
+    counts.shards += 1
+    counts.bytes += size
+    of_file = []
+    if size != shard.bytes:
+        of_file.append(f"has {size} bytes, and {shard.bytes} in the manifest.")
+    if reading.sha256() != shard.sha256:
+        of_file.append("has another SHA-256 than in the manifest.")
+    problems[:0] = [Problem(shard.file, None, what) for what in of_file]
+    if num_whole != shard.clips:
+        what = f"has {num_whole} readable records, and {shard.clips} in the manifest."
+        problems.append(Problem(shard.file, None, what))
+    return problems
 
 
-def _problems_of_frames(frames: list[bytes], manifest: Manifest) -> Iterator[str]:
-    dtype = np.dtype(manifest.feature_dtype).newbyteorder("<")
-    for number, frame in enumerate(frames):
-        if len(frame) != manifest.bytes_per_frame:
-            yield (
-                f"frame {number} has {len(frame)} bytes; {manifest.feature_dtype} of shape "
-                f"{manifest.feature_shape} must have {manifest.bytes_per_frame}."
-            )
-        elif not np.all(np.isfinite(np.frombuffer(frame, dtype))):
-            yield f"frame {number} holds numbers that are not finite."
-
-
-def _problems_of_place(
-    values: dict[str, Any], split: str, shard: ShardInfo, seen: _Seen
+def _problems_beside_others(
+    record: CheckedRecord, split: str, shard: ShardInfo, seen: _Seen
 ) -> Iterator[str]:
-    clip = values[schema.CLIP_ID].decode(errors="replace")
-    if clip in seen.shard_of_clip:
-        yield f"clip {clip} stands in {seen.shard_of_clip[clip]} already."
-    seen.shard_of_clip[clip] = shard.file
-    group = values[schema.CLIP_GROUP].decode(errors="replace")
-    if seen.split_of_group.setdefault(group, split) != split:
-        yield f"group {group} stands in {seen.split_of_group[group]} and in {split}."
+    if record.clip is None or record.group is None:
+        return
+    if record.clip in seen.shard_of_clip:
+        yield f"clip {record.clip} stands in {seen.shard_of_clip[record.clip]} already."
+    seen.shard_of_clip[record.clip] = shard.file
+    if record.clip in seen.unreadable:
+        yield f"clip {record.clip} is unreadable, says the manifest."
+    if seen.split_of_group.setdefault(record.group, split) != split:
+        yield (
+            f"group {record.group} stands in {seen.split_of_group[record.group]} and in {split}."
+        )
+
+
+def _count(record: CheckedRecord, manifest: Manifest, counts: _Counts) -> None:
+    if record.label is None:
+        return
+    counts.clips += 1
+    counts.frames += record.num_frames
+    if 0 <= record.label < len(manifest.classes):
+        counts.clips_per_class[manifest.classes[record.label]] += 1
 
 
 def _problems_of_counts(
     manifest: Manifest, name: str, info: SplitInfo, counts: _Counts
 ) -> list[Problem]:
-    problems = []
     stated = {"clips": info.clips, "frames": info.frames}
     held = {"clips": counts.clips, "frames": counts.frames}
     for class_name in manifest.classes:
         stated[f"clips of {class_name}"] = info.clips_per_class.get(class_name, 0)
         held[f"clips of {class_name}"] = counts.clips_per_class[class_name]
-    for what, number in stated.items():
-        if held[what] != number:
-            text = f"split {name} states {number} {what}, and its shards hold {held[what]}."
-            problems.append(Problem(schema.MANIFEST_FILE, None, text))
-    return problems
+    return [
+        Problem(
+            schema.MANIFEST_FILE,
+            None,
+            f"split {name} states {number} {what}, and its shards hold {held[what]}.",
+        )
+        for what, number in stated.items()
+        if held[what] != number
+    ]

@@ -1,7 +1,9 @@
 """`cham extract` and `cham verify`: options in, a table and an exit code out."""
 
+import functools
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from cham_keras.cli.main import run_command
+from cham_keras.data.backbones import Backbone
 from cham_keras.data.clip_list import Clip, ClipList, write_clip_list
 from cham_keras.data.frames.video import write_video
 from cham_keras.data.manifest import read_manifest
@@ -81,12 +84,47 @@ def test_strict_makes_an_unreadable_clip_fatal(clips, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_interrupted_command_returns_130_and_goes_on_when_given_again(
+    clips, tmp_path, capsys, monkeypatch
+):
+    command = ("extract", clips, "--out", tmp_path / "out", "--backbone", "filter_bank")
+    command = (*command, "--image-size", 32)
+    features = Backbone.features_of_resized
+
+    calls = []
+
+    def interrupted(backbone, frames):
+        calls.append(None)
+        if len(calls) == 10:  # in the second clip
+            raise KeyboardInterrupt
+        return features(backbone, frames)
+
+    with monkeypatch.context() as patch:
+        # One frame at a time: a clip is written before the next one is computed.
+        patch.setattr("cham_keras.data.extraction._WRITES_AHEAD", 0)
+        small = functools.partialmethod(Backbone.__init__, batch_size=1)
+        patch.setattr(Backbone, "__init__", small)
+        patch.setattr(Backbone, "features_of_resized", interrupted)
+        # Cyclopts ends the program itself.
+        with pytest.raises(SystemExit) as end:
+            cham(*command)
+        assert end.value.code == 130
+        patch.setattr(Backbone, "features_of_resized", features)
+        assert cham(*command, "--max-frames", 2) == 2
+        assert "max_frames differ(s)" in words(capsys.readouterr().err)
+        assert cham(*command) == 0
+    # One clip, or two: the one that is no video may come first.
+    assert re.search("Going on after [12] finished clips.", words(capsys.readouterr().err))
+    assert cham("verify", tmp_path / "out") == 0
+    assert not (tmp_path / "out.partial").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (("--backbone", "resnet"), "`backbone` must be one of filter_bank, "),
         (("--backbone", "mobilenet", "--weights", "nowhere.h5"), "no weights file nowhere.h5"),
-        (("--dtype", "int8"), "float16"),
+        (("--dtype", "float64"), "float16"),
     ],
 )
 def test_extract_refuses_bad_options_in_one_sentence(clips, tmp_path, capsys, options, sentence):

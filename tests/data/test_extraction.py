@@ -187,7 +187,7 @@ def test_an_error_of_the_package_itself_is_not_taken_for_an_unreadable_clip(
     def broken(*arguments, **keywords):
         raise TypeError("a fault in the program")
 
-    monkeypatch.setattr("cham_keras.data.extraction.read_clip_frames", broken)
+    monkeypatch.setattr("cham_keras.data.extraction.open_clip", broken)
     with pytest.raises(TypeError, match="a fault in the program"):
         extract(clip_list, tmp_path / "shards", backbone)
 

@@ -134,6 +134,16 @@ def test_a_clip_that_breaks_a_rule_is_named_and_leaves_nothing(tmp_path, changes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_clip_too_long_for_a_record_is_refused_before_it_is_copied(tmp_path):
+    spec = dataclasses.replace(SPEC, feature_shape=(7, 7, 2048))
+    # One frame in memory that stands for 11,000 of them.
+    features = np.broadcast_to(np.float32(1), (11000, 7, 7, 2048))
+    clip = dataclasses.replace(clip_features(0, 2), features=features)
+    sentence = "fit into 2032 MiB.*2105 MiB for the 11000 frames of train/0.mp4.*--frame-stride"
+    with pytest.raises(ValueError, match=sentence):
+        write_shards(tmp_path / "shards", [clip], classes=CLASSES, backbone=spec)
+
+
 def test_a_number_beyond_float16_can_be_stored_as_float32(tmp_path):
     clip = dataclasses.replace(clip_features(0, 2), features=with_value(1e6))
     write_shards(

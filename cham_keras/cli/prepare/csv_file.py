@@ -1,16 +1,15 @@
 """`cham prepare csv`: a table of clips."""
 
-from pathlib import Path
-
+from cham_keras.cli.locations import Location
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
 def csv_file(
-    file: Path,
+    file: Location,
     /,
     *,
-    out: Path,
-    root: Path | None = None,
+    out: Location,
+    root: Location | None = None,
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     seed: int = 0,
@@ -31,9 +30,9 @@ def csv_file(
     Parameters
     ----------
     file
-        The CSV file.
+        The CSV file; a path or a URL such as gs://bucket/videos/clips.csv.
     out
-        Folder to write clips.json to.
+        Folder to write clips.json to; a path or a URL.
     root
         Folder that the paths in the file are relative to; the file's own by default.
     test_fraction

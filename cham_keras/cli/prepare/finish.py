@@ -1,10 +1,11 @@
 """What every `cham prepare` command does at its beginning and at its end."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+from cham_keras.paths import AnyPath
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +43,7 @@ class DuplicateOptions:
         return "allow" if self.allow_duplicates else "refuse"
 
 
-def check_out(out: Path, overwrite: bool) -> None:
+def check_out(out: AnyPath, overwrite: bool) -> None:
     """Refuses a folder that holds a clip list already, before the work and not after it."""
     from cham_keras.data.clip_list import CLIP_LIST_FILE
 
@@ -55,7 +56,7 @@ def check_out(out: Path, overwrite: bool) -> None:
 
 def finish(
     prepared: "Prepared",
-    out: Path,
+    out: AnyPath,
     duplicates: DuplicateOptions = DuplicateOptions(),
 ) -> None:
     """Writes what was found, and prints what is in it, what is wrong and what comes next."""

@@ -1,15 +1,14 @@
 """`cham prepare folder`: a folder with one folder a class."""
 
-from pathlib import Path
-
+from cham_keras.cli.locations import Location
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
 def folder(
-    root: Path,
+    root: Location,
     /,
     *,
-    out: Path,
+    out: Location,
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     seed: int = 0,
@@ -29,9 +28,9 @@ def folder(
     Parameters
     ----------
     root
-        The folder.
+        The folder; a path or a URL such as gs://bucket/videos.
     out
-        Folder to write clips.json to.
+        Folder to write clips.json to; a path or a URL.
     test_fraction
         Fraction of all clips to test on, where the folders state no splits.
     validation_fraction

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from cham_keras.cli.locations import LocalPath, Location
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
 def hmdb51(
-    root: Path,
+    root: LocalPath,
     /,
     *,
-    out: Path,
+    out: Location,
     split: int = 1,
     lists: Path | None = None,
     extract_to: Path | None = None,
@@ -31,7 +32,7 @@ def hmdb51(
     root
         The folder, or the archive.
     out
-        Folder to write clips.json to.
+        Folder to write clips.json to; a path or a URL.
     split
         Official split: 1, 2 or 3.
     lists

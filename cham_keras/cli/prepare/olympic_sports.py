@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from cham_keras.cli.locations import LocalPath, Location
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
 def olympic_sports(
-    root: Path,
+    root: LocalPath,
     /,
     *,
-    out: Path,
+    out: Location,
     lists: Path | None = None,
     validation_fraction: float = 0.15,
     seed: int = 0,
@@ -28,7 +29,7 @@ def olympic_sports(
     root
         The folder.
     out
-        Folder to write clips.json to.
+        Folder to write clips.json to; a path or a URL.
     lists
         Folder with the official lists in train and test; train_test_split in ROOT
         or beside it by default.

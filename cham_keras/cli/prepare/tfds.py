@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from cham_keras.cli.locations import LocalPath
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
@@ -12,7 +13,7 @@ def tfds(
     name: str,
     /,
     *,
-    out: Path,
+    out: LocalPath,
     data_dir: Path | None = None,
     download: Annotated[bool, Parameter(negative="")] = False,
     test_fraction: float = 0.25,

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from cham_keras.cli.locations import LocalPath, Location
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
 def ucf101(
-    root: Path,
+    root: LocalPath,
     /,
     *,
-    out: Path,
+    out: Location,
     split: int = 1,
     lists: Path | None = None,
     validation_fraction: float = 0.15,
@@ -29,7 +30,7 @@ def ucf101(
     root
         The folder.
     out
-        Folder to write clips.json to.
+        Folder to write clips.json to; a path or a URL.
     split
         Official split: 1, 2 or 3.
     lists

@@ -1,16 +1,16 @@
 """`cham prepare ucf-sports`: UCF Sports as its owners give it."""
 
-from pathlib import Path
 from typing import Literal
 
+from cham_keras.cli.locations import LocalPath, Location
 from cham_keras.cli.prepare.finish import DuplicateOptions, check_out, finish
 
 
 def ucf_sports(
-    root: Path,
+    root: LocalPath,
     /,
     *,
-    out: Path,
+    out: Location,
     protocol: Literal["stratified", "leave-one-out", "103-47"] = "stratified",
     fold: int | None = None,
     test_fraction: float = 0.25,

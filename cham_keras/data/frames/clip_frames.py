@@ -16,7 +16,13 @@ import numpy as np
 from cham_keras.data.frames.image_folder import ImageFolder
 from cham_keras.data.frames.norpix import NorpixSequence
 from cham_keras.data.frames.resizing import Resizing
-from cham_keras.data.frames.video import VIDEO_SUFFIXES, VideoInfo, probe_video, read_frames
+from cham_keras.data.frames.video import (
+    VIDEO_SUFFIXES,
+    VideoInfo,
+    open_frames,
+    probe_video,
+    read_frames,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +122,23 @@ def read_clip_frames(
     >>> len(list(read_clip_frames(path, start_seconds=0.2, end_seconds=0.4)))  # 5, 6, 7, 8, 9
     5
     """
+    return open_clip(path, frame_stride, max_frames, start_seconds, end_seconds, resizing)[1]
+
+
+def open_clip(
+    path: Path | str,
+    frame_stride: int = 1,
+    max_frames: int | None = None,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    resizing: Resizing | None = None,
+) -> tuple[float, Iterator[np.ndarray]]:
+    """Opens a clip once for its rate and its frames.
+
+    Returns:
+        frames per second before the stride, 0.0 where it is not known; and the
+        frames, as from `read_clip_frames`.
+    """
     for name, value in (("frame_stride", frame_stride), ("max_frames", max_frames)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
@@ -129,9 +152,10 @@ def read_clip_frames(
         logger.warning("%s", source.problem)
     if start_seconds is None and end_seconds is None:
         if source is None:
-            return read_frames(path, frame_stride, max_frames, resizing)
+            return open_frames(path, frame_stride, max_frames, resizing)
         numbers = islice(range(0, source.num_frames, frame_stride), max_frames)
-        return _resized(source.frames(numbers), resizing)
+        rate_hz = 0.0 if isinstance(source, ImageFolder) else source.frame_rate_hz
+        return rate_hz, _resized(source.frames(numbers), resizing)
     if isinstance(source, ImageFolder):
         raise ValueError(
             "A clip with `start_seconds` or `end_seconds` must be a file that states a frame "
@@ -142,10 +166,10 @@ def read_clip_frames(
     if info.num_frames is not None:
         part.check(info.num_frames)
     if source is None:
-        return _part_of_video(part, frame_stride, max_frames, resizing)
+        return info.frame_rate_hz, _part_of_video(part, frame_stride, max_frames, resizing)
     end = source.num_frames if part.end is None else min(part.end, source.num_frames)
     numbers = islice(range(part.first, end, frame_stride), max_frames)
-    return _resized(source.frames(numbers), resizing)
+    return info.frame_rate_hz, _resized(source.frames(numbers), resizing)
 
 
 def _resized(frames: Iterator[np.ndarray], resizing: Resizing | None) -> Iterator[np.ndarray]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from cham_keras.data.frames.still_images import decode_image
 from cham_keras.data.frames.video import VIDEO_SUFFIXES
+from cham_keras.paths import AnyPath, as_path, entries_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,10 @@ _IMAGE_FORMATS = ("JPEG", "PNG", "BMP")
 _USUAL_BESIDE = (".txt", *VIDEO_SUFFIXES)
 
 
-def is_image_folder(path: Path | str) -> bool:
+def is_image_folder(path: AnyPath | str) -> bool:
     """Whether the path is a folder that holds at least one image, hidden ones aside."""
-    path = Path(path)
-    return path.is_dir() and any(_is_image(entry) for entry in path.iterdir())
+    path = as_path(path)
+    return path.is_dir() and any(_is_image(entry) for entry in entries_of(path))
 
 
 class ImageFolder:
@@ -56,11 +57,11 @@ class ImageFolder:
             have the same.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: AnyPath | str) -> None:
+        self.path = as_path(path)
         if not self.path.is_dir():
             raise FileNotFoundError(f"There is no folder of images {self.path}.")
-        entries = sorted(self.path.iterdir())
+        entries = entries_of(self.path)
         images = [entry for entry in entries if _is_image(entry)]
         if not images:
             raise ValueError(
@@ -107,7 +108,8 @@ class ImageFolder:
         first_shape, first_name = None, ""
         for number in range(self.num_frames) if numbers is None else numbers:
             file = self.files[number]
-            frame = decode_image(file, str(file), _IMAGE_FORMATS)
+            stored = file if isinstance(file, Path) else file.read_bytes()
+            frame = decode_image(stored, str(file), _IMAGE_FORMATS)
             if first_shape is None:
                 first_shape, first_name = frame.shape, file.name
             if frame.shape != first_shape:
@@ -118,7 +120,7 @@ class ImageFolder:
                 )
             yield frame
 
-    def _problem(self, passed_over: list[Path]) -> str | None:
+    def _problem(self, passed_over: list[AnyPath]) -> str | None:
         others = [
             entry
             for entry in passed_over
@@ -140,12 +142,12 @@ class ImageFolder:
         return f"{self.path}: {', and '.join(parts)}; its {self.num_frames} images are used."
 
 
-def _is_hidden(path: Path) -> bool:
+def _is_hidden(path: AnyPath) -> bool:
     # Thumbs.db is what Windows leaves in folders of images.
     return path.name.startswith(".") or path.name.lower() == "thumbs.db"
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(path: AnyPath) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path) and path.is_file()
 
 

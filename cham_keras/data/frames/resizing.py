@@ -12,10 +12,14 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 #: What `interpolation` may be.
 INTERPOLATIONS = ("bicubic", "bilinear", "area", "lanczos")
+
+# Without these the scaler halves the width of the colours, also where they came whole, and
+# rounds down more often than up: 1.6 levels off on average instead of 0.3.
+_EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Resizing:
             width=self.image_size,
             height=self.image_size,
             format="rgb24",
-            interpolation=self.interpolation.upper(),
+            interpolation=Interpolation[self.interpolation.upper()] | _EXACT,
+            threads=1,  # clips are decoded side by side; several threads a frame only cost
         )
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:

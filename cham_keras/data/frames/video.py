@@ -122,18 +122,37 @@ def read_frames(
             that it states. The frames before the fault have been given by then:
             whoever must not use part of a video collects before using.
     """
+    return open_frames(path, frame_stride, max_frames, resizing)[1]
+
+
+def open_frames(
+    path: Path | str,
+    frame_stride: int = 1,
+    max_frames: int | None = None,
+    resizing: Resizing | None = None,
+) -> tuple[float, Iterator[np.ndarray]]:
+    """Opens a video once for its rate and its frames.
+
+    Returns:
+        frames per second in the file, 0.0 where it states none; and the frames, as
+        from `read_frames`.
+    """
     for name, value in (("frame_stride", frame_stride), ("max_frames", max_frames)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
     path = Path(path)
     _check_is_file(path)  # now, and not only when the first frame is asked for
-    return _read_frames(path, frame_stride, max_frames, resizing)
+    frames = _frames_after_rate(path, frame_stride, max_frames, resizing)
+    return next(frames), frames
 
 
-def _read_frames(
+def _frames_after_rate(
     path: Path, frame_stride: int, max_frames: int | None, resizing: Resizing | None
-) -> Iterator[np.ndarray]:
+) -> Iterator[Any]:
+    """Yields the rate, then the frames: a generator closes the file, whenever it is left."""
     with _opened(path) as (container, stream):
+        rate = stream.average_rate or stream.guessed_rate
+        yield rate.numerator / rate.denominator if rate else 0.0
         # One converter for all frames: setting one up costs more than decoding a frame.
         convert = resizing.converter() if resizing else _rgb_converter()
         first_size = None

@@ -5,13 +5,11 @@ Two layouts: <root>/<class>/<clip>, which is split here, and
 folder` calls this.
 """
 
-from pathlib import Path
-
 from cham_keras.data.clip_list import (
     SPLIT_NAMES,
     Clip,
     ClipList,
-    absolute_path,
+    absolute_location,
     check_classes,
     split_named,
 )
@@ -20,13 +18,14 @@ from cham_keras.data.frames.video import VIDEO_SUFFIXES
 from cham_keras.data.prepare.prepared import Prepared
 from cham_keras.data.prepare.problems import problems_of_image_folders, sentence_of_names
 from cham_keras.data.splits import assign_splits
+from cham_keras.paths import AnyPath, entries_of, place_in
 
 #: File name endings that are taken for a clip: videos and Norpix sequences.
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".seq")
 
 
 def prepare_folder(
-    root: Path | str,
+    root: AnyPath | str,
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     seed: int = 0,
@@ -40,7 +39,7 @@ def prepare_folder(
     source, a CSV with a column `group` keeps them together.
 
     Args:
-        root: a folder with one folder a class, or with the folders `train`,
+        root: a path or a URL of a folder with one folder a class, or with the folders `train`,
             `validation` (or `val`) and `test` that hold one folder a class each.
         test_fraction: fraction of all clips to test on, where the folders state
             no splits.
@@ -58,7 +57,7 @@ def prepare_folder(
             folders of splits stand beside others; or the list breaks a rule of
             `ClipList`.
     """
-    root = absolute_path(root)
+    root = absolute_location(root)
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}.")
     folders = _folders_in(root)
@@ -69,12 +68,12 @@ def prepare_folder(
             f"{root} must hold folders of splits ({', '.join(SPLIT_NAMES)}) or folders of classes, "
             f"not both. Received: {', '.join(f.name for f in split_folders)} beside {others}."
         )
-    left_out: list[Path] = []
+    left_out: list[AnyPath] = []
     paths = [
         path for folder in split_folders or [root] for path in _clips_of_classes(folder, left_out)
     ]
     # One path, one name: what the clip is called and, since no more is known, its group.
-    names = [path.relative_to(root).as_posix() for path in paths]
+    names = [place_in(path, root) for path in paths]
     labels = [path.parent.name for path in paths]
     classes = tuple(sorted(set(labels)))
     check_classes(classes)
@@ -89,24 +88,24 @@ def prepare_folder(
     clips = [Clip(*values) for values in zip(*columns, strict=True)]
     problems = problems_of_image_folders(images.values())
     if left_out:
-        stray = [path.relative_to(root).as_posix() for path in left_out]
+        stray = [place_in(path, root) for path in left_out]
         problems += (
             f"{len(stray)} file(s) are no clips and were left out: {sentence_of_names(stray)}.",
         )
     return Prepared(ClipList(root, classes, tuple(clips)), problems)
 
 
-def _is_hidden(path: Path) -> bool:
+def _is_hidden(path: AnyPath) -> bool:
     # __MACOSX is what macOS leaves in archives: a shadow of every file.
     return path.name.startswith(".") or path.name == "__MACOSX"
 
 
-def _folders_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_hidden(path))
+def _folders_in(folder: AnyPath) -> list[AnyPath]:
+    return [path for path in entries_of(folder) if path.is_dir() and not _is_hidden(path)]
 
 
-def _clips_of_classes(folder: Path, left_out: list[Path]) -> list[Path]:
-    stray = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CLIP_SUFFIXES)
+def _clips_of_classes(folder: AnyPath, left_out: list[AnyPath]) -> list[AnyPath]:
+    stray = sorted(path.name for path in entries_of(folder) if path.suffix.lower() in CLIP_SUFFIXES)
     if stray:
         raise ValueError(
             f"Clips must lie in a folder of their class. {folder} holds {len(stray)} directly, "
@@ -121,10 +120,10 @@ def _clips_of_classes(folder: Path, left_out: list[Path]) -> list[Path]:
     return [clip for of_class in classes for clip in _clips_of_class(of_class, left_out)]
 
 
-def _clips_of_class(folder: Path, left_out: list[Path]) -> list[Path]:
-    clips: list[Path] = []
-    others: list[Path] = []
-    for path in sorted(folder.iterdir()):
+def _clips_of_class(folder: AnyPath, left_out: list[AnyPath]) -> list[AnyPath]:
+    clips: list[AnyPath] = []
+    others: list[AnyPath] = []
+    for path in entries_of(folder):
         if _is_hidden(path):
             continue
         if path.is_dir() and not is_image_folder(path):

@@ -5,13 +5,13 @@ what there is. `cham prepare csv` calls this.
 """
 
 import csv
-from pathlib import Path
 
-from cham_keras.data.clip_list import Clip, ClipList, absolute_path, check_classes, split_named
+from cham_keras.data.clip_list import Clip, ClipList, absolute_location, check_classes, split_named
 from cham_keras.data.frames.image_folder import ImageFolder, is_image_folder
 from cham_keras.data.prepare.prepared import Prepared
 from cham_keras.data.prepare.problems import problems_of_image_folders, sentence_of_names
 from cham_keras.data.splits import assign_splits
+from cham_keras.paths import AnyPath, as_path, is_inside, path_from, place_in
 
 _REQUIRED_COLUMNS = ("path", "label")
 _OPTIONAL_COLUMNS = ("split", "group", "start", "end")
@@ -19,8 +19,8 @@ _MISSING_FILES_SHOWN = 5
 
 
 def prepare_csv(
-    csv_path: Path | str,
-    root: Path | str | None = None,
+    csv_path: AnyPath | str,
+    root: AnyPath | str | None = None,
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     seed: int = 0,
@@ -28,7 +28,7 @@ def prepare_csv(
     """Makes a clip list of a CSV file.
 
     Args:
-        csv_path: the file, in UTF-8, with a header. Columns: `path` (a video, a
+        csv_path: the file, a path or a URL, in UTF-8, with a header. Columns: `path` (a video, a
             Norpix sequence or a folder of numbered images), `label`; optional:
             `split` ("train", "validation" or "val", "test"); `group` (clips of
             one group stay on one side of a split; where the cells of a file are
@@ -51,9 +51,9 @@ def prepare_csv(
             stated for some rows only, groups for some parts of a file only, or
             the list breaks a rule of `Clip` or `ClipList`.
     """
-    csv_path = Path(csv_path)
+    csv_path = as_path(csv_path)
     rows = _read_rows(csv_path)
-    root = absolute_path(csv_path.parent if root is None else root)
+    root = absolute_location(csv_path.parent if root is None else root)
     paths = [_path_under(root, row["path"], csv_path) for row in rows]
     _check_files(csv_path, root, paths)
     labels = [row["label"] for row in rows]
@@ -79,7 +79,7 @@ def prepare_csv(
     return Prepared(ClipList(root, classes, clips), problems_of_image_folders(folders.values()))
 
 
-def _read_rows(csv_path: Path) -> list[dict[str, str]]:
+def _read_rows(csv_path: AnyPath) -> list[dict[str, str]]:
     if not csv_path.is_file():
         raise FileNotFoundError(f"There is no CSV file {csv_path}.")
     # utf-8-sig: spreadsheets put a mark at the start that would stick to the first column's name.
@@ -100,7 +100,7 @@ def _read_rows(csv_path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _check_columns(csv_path: Path, columns: list[str]) -> None:
+def _check_columns(csv_path: AnyPath, columns: list[str]) -> None:
     present = ", ".join(columns) or "none"
     missing = [name for name in _REQUIRED_COLUMNS if name not in columns]
     if missing:
@@ -117,7 +117,7 @@ def _check_columns(csv_path: Path, columns: list[str]) -> None:
         )
 
 
-def _check_row(csv_path: Path, line: int, row: dict) -> None:
+def _check_row(csv_path: AnyPath, line: int, row: dict) -> None:
     if None in row or None in row.values():
         raise ValueError(f"Line {line} of {csv_path} must have as many cells as the header.")
     for name in _REQUIRED_COLUMNS:
@@ -125,17 +125,17 @@ def _check_row(csv_path: Path, line: int, row: dict) -> None:
             raise ValueError(f"`{name}` in line {line} of {csv_path} must not be empty.")
 
 
-def _path_under(root: Path, stated: str, csv_path: Path) -> str:
-    path = absolute_path(root / stated)
-    if not path.is_relative_to(root):
+def _path_under(root: AnyPath, stated: str, csv_path: AnyPath) -> str:
+    path = absolute_location(path_from(root, stated))
+    if not is_inside(path, root):
         raise ValueError(
             f"Every path in {csv_path} must lie under {root}. Received: {stated}. "
             "Name a folder that holds all clips with --root."
         )
-    return path.relative_to(root).as_posix()
+    return place_in(path, root)
 
 
-def _groups(csv_path: Path, rows: list[dict[str, str]], paths: list[str]) -> list[str]:
+def _groups(csv_path: AnyPath, rows: list[dict[str, str]], paths: list[str]) -> list[str]:
     """The group of each row: as stated, else the path of the file."""
     stated = [row.get("group", "") for row in rows]
     for path in {path for path, group in zip(paths, stated, strict=True) if not group}:
@@ -149,7 +149,7 @@ def _groups(csv_path: Path, rows: list[dict[str, str]], paths: list[str]) -> lis
     return [group or path for group, path in zip(stated, paths, strict=True)]
 
 
-def _seconds(csv_path: Path, row: dict[str, str], name: str) -> float | None:
+def _seconds(csv_path: AnyPath, row: dict[str, str], name: str) -> float | None:
     text = row.get(name, "")
     try:
         return float(text) if text else None
@@ -160,7 +160,7 @@ def _seconds(csv_path: Path, row: dict[str, str], name: str) -> float | None:
         ) from None
 
 
-def _check_files(csv_path: Path, root: Path, paths: list[str]) -> None:
+def _check_files(csv_path: AnyPath, root: AnyPath, paths: list[str]) -> None:
     folders = [path for path in paths if (root / path).is_dir()]
     empty = [path for path in folders if not is_image_folder(root / path)]
     if empty:
@@ -178,7 +178,7 @@ def _check_files(csv_path: Path, root: Path, paths: list[str]) -> None:
         )
 
 
-def _stated_split(csv_path: Path, row: dict[str, str]) -> str:
+def _stated_split(csv_path: AnyPath, row: dict[str, str]) -> str:
     try:
         return split_named(row["split"])
     except ValueError as error:

@@ -9,11 +9,11 @@ what merely looks alike is not found here.
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 
 from cham_keras.data.clip_list import SPLITS, Clip, ClipList
 from cham_keras.data.frames.image_folder import ImageFolder
 from cham_keras.data.prepare.problems import sentence_of_names
+from cham_keras.paths import AnyPath
 from cham_keras.progress import track
 
 
@@ -91,11 +91,11 @@ def _overlapping_parts(clips_of_path: dict[str, list[Clip]]) -> list[str]:
     return found
 
 
-def _files_of(path: Path) -> list[Path]:
+def _files_of(path: AnyPath) -> list[AnyPath]:
     return ImageFolder(path).files if path.is_dir() else [path]
 
 
-def _size(path: Path) -> tuple[int, ...]:
+def _size(path: AnyPath) -> tuple[int, ...]:
     """The sizes of a clip's files in bytes."""
     try:
         return tuple(file.stat().st_size for file in _files_of(path))
@@ -103,7 +103,7 @@ def _size(path: Path) -> tuple[int, ...]:
         raise FileNotFoundError(f"There is no clip {path}.") from None
 
 
-def _identical(root: Path, size_of_path: dict[str, tuple[int, ...]]) -> list[list[str]]:
+def _identical(root: AnyPath, size_of_path: dict[str, tuple[int, ...]]) -> list[list[str]]:
     """Groups of paths whose content is the same."""
     same_size: dict[tuple[int, ...], list[str]] = {}
     for path, size in size_of_path.items():
@@ -117,6 +117,6 @@ def _identical(root: Path, size_of_path: dict[str, tuple[int, ...]]) -> list[lis
     return [paths for paths in same.values() if len(paths) > 1]
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: AnyPath) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -9,13 +9,13 @@ where the actors are, `boxes.csv`.
 import csv
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal, get_args
 
 from cham_keras.data.clip_list import CLIP_LIST_FILE, SPLITS, Clip, ClipList, write_clip_list
 from cham_keras.data.prepare.duplicates import check_duplicates
 from cham_keras.data.prepare.problems import sentence_of_names
 from cham_keras.files import replacing_file, write_json
+from cham_keras.paths import AnyPath, as_path, file_in_folder
 
 #: Where the boxes of a data set are written, beside the clip list.
 BOXES_FILE = "boxes.csv"
@@ -77,14 +77,14 @@ class Prepared:
 
 
 def write_prepared(
-    prepared: Prepared, folder: Path | str, duplicates: Duplicates = "refuse"
+    prepared: Prepared, folder: AnyPath | str, duplicates: Duplicates = "refuse"
 ) -> Prepared:
     """Looks for identical files, then writes the boxes, the report, and last the clip list.
 
     Args:
         prepared: what to write.
-        folder: where `clips.json`, `report.json` and, if there are boxes, `boxes.csv` shall lie.
-            Those of an earlier call are replaced.
+        folder: where `clips.json`, `report.json` and, if there are boxes, `boxes.csv` shall
+            lie; a path or a URL. Those of an earlier call are replaced.
         duplicates: "refuse" ends with an error where a file stands on both sides
             of a split, "allow" makes it a problem, "unchecked" reads no file.
 
@@ -98,6 +98,7 @@ def write_prepared(
 
     Example:
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from cham_keras.data.clip_list import read_clip_list
     >>> folder = Path(tempfile.mkdtemp())
     >>> for name in ("1.mp4", "2.mp4"):
@@ -117,7 +118,7 @@ def write_prepared(
     if duplicates != "unchecked":
         found = check_duplicates(prepared.clip_list, allow=duplicates == "allow")
         prepared = dataclasses.replace(prepared, problems=(*prepared.problems, *found))
-    folder = Path(folder)
+    folder = as_path(folder)
     if prepared.boxes:
         with (
             replacing_file(folder / BOXES_FILE) as temporary,
@@ -156,7 +157,7 @@ def _count(clips: Iterable[Clip]) -> dict[str, int]:
     return {"clips": len(clips), "groups": len({clip.group for clip in clips})}
 
 
-def read_boxes(path: Path | str) -> tuple[Box, ...]:
+def read_boxes(path: AnyPath | str) -> tuple[Box, ...]:
     """Reads boxes from a CSV file with the columns of `Box`.
 
     Args:
@@ -166,9 +167,7 @@ def read_boxes(path: Path | str) -> tuple[Box, ...]:
         FileNotFoundError: there is no such file.
         ValueError: a column is missing, or a cell is no number.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / BOXES_FILE
+    path = file_in_folder(path, BOXES_FILE)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of boxes {path}.")
     names = [field.name for field in dataclasses.fields(Box)]

@@ -22,6 +22,7 @@ from cham_keras.data.prepare.prepared import Box, Prepared
 from cham_keras.data.prepare.problems import sentence_of_names
 from cham_keras.data.prepare.ucf_sports_protocols import videos_to_test_on
 from cham_keras.data.splits import hold_out_validation
+from cham_keras.paths import local_path
 
 #: The class and the number of videos of each folder, in the order of their names.
 FOLDERS = {
@@ -166,7 +167,7 @@ def _images_in(folder: Path, faults: list[str]) -> list[Path]:
         return []
     if images.problem:
         faults.append("numbers missing between their images")
-    return images.files
+    return [local_path(file, "A frame") for file in images.files]
 
 
 def _find_avi(folder: Path, faults: list[str]) -> tuple[Path | None, int | None]:
