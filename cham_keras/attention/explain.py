@@ -13,6 +13,7 @@ from cham_keras.attention.clip_attention import ClipAttention
 from cham_keras.attention.pictures import write_attention_picture
 from cham_keras.attention.video import DEFAULT_FRAME_RATE_HZ, write_attention_video
 from cham_keras.data import ClipRecord, clips_in_split, read_manifest
+from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import track
 from cham_keras.runs import Run
 from cham_keras.runs.run_folder import require_same_features
@@ -43,7 +44,7 @@ class Explanation:
 
 def explain_split(
     run: Run,
-    shards: Path | str,
+    shards: AnyPath | str,
     split: str = "test",
     num_clips: int = 4,
     out: Path | str | None = None,
@@ -74,7 +75,7 @@ def explain_split(
             the model has no attention.
     """
     manifest = read_manifest(shards)
-    require_same_features(run, manifest, Path(shards))
+    require_same_features(run, manifest, as_path(shards))
     clips = spread_over_classes(clips_in_split(shards, split), num_clips)
     root = Path(manifest.clips_root if clips_root is None else clips_root)
     for clip in clips:  # before anything is loaded or drawn

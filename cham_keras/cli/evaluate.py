@@ -5,11 +5,12 @@ from pathlib import Path
 from rich.markdown import Markdown
 from rich.markup import escape
 
+from cham_keras.cli.locations import Location
 from cham_keras.progress import stdout
 
 
 def evaluate(
-    run: Path, *, shards: Path, split: str = "test", batch_size: int | None = None
+    run: Path, *, shards: Location, split: str = "test", batch_size: int | None = None
 ) -> None:
     """Evaluate a run on a split of shards.
 

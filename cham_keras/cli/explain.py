@@ -4,13 +4,14 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from cham_keras.cli.locations import Location
 from cham_keras.progress import stdout
 
 
 def explain(
     run: Path,
     *,
-    shards: Path | None = None,
+    shards: Location | None = None,
     video: Path | None = None,
     split: str = "test",
     num_clips: int = 4,

@@ -94,7 +94,8 @@ def launch(
         # Cyclopts makes of the one the other.
         if isinstance(stop, SystemExit) and stop.code != 130:
             raise
-        stderr.print("Interrupted. What is finished is kept where the verb says that it goes on.")
+        goes_on = " The same command goes on from here." if tokens[:1] == ("extract",) else ""
+        stderr.print(f"Interrupted.{goes_on}")
         return 130
     except Exception as error:
         if debug:

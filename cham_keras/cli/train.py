@@ -6,12 +6,13 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
+from cham_keras.cli.locations import Location
 from cham_keras.progress import stdout
 from cham_keras.runs.settings import RunSettings
 
 
 def train(
-    shards: Path,
+    shards: Location,
     *,
     out: Path,
     overwrite: Annotated[bool, Parameter(negative="")] = False,

@@ -7,13 +7,14 @@ from cyclopts import Parameter
 from rich.markdown import Markdown
 from rich.markup import escape
 
+from cham_keras.cli.locations import Location
 from cham_keras.progress import stdout
 from cham_keras.runs.settings import RunSettings
 from cham_keras.tuning.search_space import SearchSpace
 
 
 def tune(
-    shards: Path,
+    shards: Location,
     *,
     out: Path,
     max_trials: int = 10,

@@ -20,6 +20,7 @@ from cham_keras.data.random_access_clips import RandomAccessClips
 from cham_keras.data.sequential_clips import SequentialClips
 from cham_keras.data.shard_file import shard_files
 from cham_keras.data.shard_reader import places_of_clips
+from cham_keras.paths import AnyPath
 
 Sampling = Literal["random", "uniform", "all_frames"]
 ShortClips = Literal["repeat", "pad"]
@@ -30,7 +31,7 @@ _BATCHES_AHEAD = 2
 
 
 def clip_dataset(
-    shards: Path | str,
+    shards: AnyPath | str,
     split: str,
     num_frames: int,
     batch_size: int,
@@ -132,7 +133,7 @@ def clip_dataset(
 
 
 def clip_windows(
-    shards: Path | str, split: str, num_frames: int, batch_size: int, reading: Reading = "auto"
+    shards: AnyPath | str, split: str, num_frames: int, batch_size: int, reading: Reading = "auto"
 ) -> tf.data.Dataset:
     """Every frame of a split exactly once, in windows, for evaluation.
 
@@ -164,7 +165,7 @@ def clip_windows(
 
 
 def _batches(
-    shards: Path | str,
+    shards: AnyPath | str,
     split: str,
     choice: FrameChoice,
     batch_size: int,

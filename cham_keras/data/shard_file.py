@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from cham_keras.data.manifest import Manifest, ShardInfo
 from cham_keras.files import replacing_file
+from cham_keras.paths import AnyPath
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,18 @@ class ShardFile:
                 yield file
 
 
-def is_url(folder: Path | str) -> bool:
+def is_url(folder: AnyPath | str) -> bool:
     """Whether a folder lies on a store behind `tf.io.gfile`, such as gs://bucket/shards.
 
     Example:
     >>> is_url("gs://bucket/shards"), is_url(Path("runs") / "shards")
     (True, False)
     """
-    return isinstance(folder, str) and "://" in folder
+    return "://" in str(folder)
 
 
 def shard_files(
-    folder: Path | str, manifest: Manifest, split: str, cache: bool | Path = False
+    folder: AnyPath | str, manifest: Manifest, split: str, cache: bool | Path = False
 ) -> list[ShardFile]:
     """The shards of a split, in the order in which they were written.
 

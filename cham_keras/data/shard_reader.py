@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +19,7 @@ from cham_keras.data.manifest import Manifest, read_manifest
 from cham_keras.data.record_parsing import parse_facts
 from cham_keras.data.shard_file import ShardFile, shard_files
 from cham_keras.data.shard_index import ClipPlace, ClipRecord, index_shards
+from cham_keras.paths import AnyPath
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _SENTENCE = re.compile(r"Shard \S.*?Run `cham verify` on its folder\.", re.DOTAL
 _SHARDS_AT_A_TIME = 4
 
 
-def clips_in_split(shards: Path | str, split: str) -> list[ClipRecord]:
+def clips_in_split(shards: AnyPath | str, split: str) -> list[ClipRecord]:
     """The clips of a split, in the order in which an unshuffled data set gives them.
 
     Reads what the records say of their clips and passes over the features; on a store

@@ -1,7 +1,6 @@
 """The evaluation of a run: every test frame once, and every test clip."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,12 +21,15 @@ from cham_keras.evaluation.scores import (
     confusion_matrix,
 )
 from cham_keras.losses import PADDING_LABEL
+from cham_keras.paths import AnyPath
 from cham_keras.progress import track
 from cham_keras.runs import Run
 from cham_keras.runs.run_folder import EVALUATION_FOLDER, require_same_features
 
 
-def evaluate(run: Run, shards: Path, split: str = "test", batch_size: int | None = None) -> Results:
+def evaluate(
+    run: Run, shards: AnyPath | str, split: str = "test", batch_size: int | None = None
+) -> Results:
     """Evaluates a run on a split and writes what it found into the run folder.
 
     A clip's score is the mean of the softmax over T evenly spaced frames. The
@@ -68,7 +70,7 @@ def evaluate(run: Run, shards: Path, split: str = "test", batch_size: int | None
 
 
 def clip_probabilities(
-    model: keras.Model, run: Run, shards: Path, split: str, batch_size: int
+    model: keras.Model, run: Run, shards: AnyPath | str, split: str, batch_size: int
 ) -> np.ndarray:
     """Mean softmax over T evenly spaced frames: `(clips, classes)`, in the shards' order."""
     batches = clip_dataset(
@@ -89,7 +91,7 @@ def clip_probabilities(
 def frames_recognised(
     model: keras.Model,
     run: Run,
-    shards: Path,
+    shards: AnyPath | str,
     split: str,
     batch_size: int,
     clips: Sequence[ClipRecord],

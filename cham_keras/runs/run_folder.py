@@ -17,6 +17,7 @@ import keras
 from cham_keras.data import Manifest, read_manifest
 from cham_keras.data.manifest import versions_of
 from cham_keras.files import read_json
+from cham_keras.paths import AnyPath
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings
 
@@ -88,7 +89,7 @@ def open_run(folder: Path) -> Run:
     )
 
 
-def require_same_features(run: Run, manifest: Manifest, shards: Path) -> None:
+def require_same_features(run: Run, manifest: Manifest, shards: AnyPath | str) -> None:
     """Refuses shards whose features or classes are not those that the run was trained on."""
     for name, ours, theirs in (
         ("feature shape", run.manifest.feature_shape, manifest.feature_shape),

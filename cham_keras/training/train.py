@@ -20,6 +20,7 @@ from cham_keras.data import (
 from cham_keras.files import write_json
 from cham_keras.losses import SequenceCrossEntropy
 from cham_keras.metrics import ClipAccuracy, FrameAccuracy
+from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
 from cham_keras.runs import OptimizerSettings, Run, RunSettings, build_model, open_run
 from cham_keras.runs.run_folder import (
@@ -37,7 +38,7 @@ from cham_keras.training.callbacks import HistoryFile, KeepModel, ProgressBar, S
 
 
 def train(
-    shards: Path,
+    shards: AnyPath | str,
     out: Path,
     settings: RunSettings | None = None,
     *,
@@ -62,7 +63,7 @@ def train(
         ValueError: a setting does not fit the model or the shards, or the loss diverges.
         FileExistsError: the folder holds files.
     """
-    shards, out = Path(shards), Path(out)
+    shards, out = as_path(shards), Path(out)
     manifest = read_manifest(shards)
     settings = resolve(settings or RunSettings())
     if out.exists() and any(out.iterdir()) and not overwrite:
@@ -140,7 +141,7 @@ def learning_rate_schedule(settings: OptimizerSettings) -> Any:
     )
 
 
-def clip_datasets(shards: Path, settings: RunSettings) -> tuple[Any, Any]:
+def clip_datasets(shards: AnyPath | str, settings: RunSettings) -> tuple[Any, Any]:
     """The training clips, random and without end, and the validation clips or None."""
     read = functools.partial(
         clip_dataset,
@@ -196,7 +197,7 @@ def _summary(
     }
 
 
-def _notice_short_clips(shards: Path, settings: RunSettings) -> None:
+def _notice_short_clips(shards: AnyPath, settings: RunSettings) -> None:
     """Says how many clips are shorter than what is sampled, and what they get."""
     num_frames = settings.num_frames
     clips = clips_in_split(shards, "train")

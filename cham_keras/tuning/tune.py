@@ -5,6 +5,7 @@ from pathlib import Path
 import keras_tuner
 
 from cham_keras.data import Manifest, read_manifest, write_manifest
+from cham_keras.paths import AnyPath, as_path
 from cham_keras.runs import RunSettings
 from cham_keras.settings import read_settings, settings, write_settings
 from cham_keras.training import resolve
@@ -27,7 +28,7 @@ class SearchSettings:
 
 
 def tune(
-    shards: Path,
+    shards: AnyPath | str,
     out: Path,
     settings: RunSettings | None = None,
     space: SearchSpace | None = None,
@@ -59,7 +60,7 @@ def tune(
             shards, or no trial ended well.
         FileExistsError: the folder holds files and no search.
     """
-    shards, out = Path(shards), Path(out)
+    shards, out = as_path(shards), Path(out)
     if max_trials < 1:
         raise ValueError(f"`max_trials` must be at least 1. Received: {max_trials}.")
     plan = SearchSettings(resolve(settings or RunSettings()), space or SearchSpace())

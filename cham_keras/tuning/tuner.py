@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from cham_keras.paths import AnyPath
 from cham_keras.progress import stderr
 from cham_keras.runs.run_folder import MODEL_FILE, open_run
 from cham_keras.training import train
@@ -66,7 +67,7 @@ class TrainingTuner(keras_tuner.Tuner):
         self,
         oracle: ShuffledCombinations,
         hyper_model: CHAMHyperModel,
-        shards: Path,
+        shards: AnyPath,
         out: Path,
     ):
         self._shards, self._out = shards, out
