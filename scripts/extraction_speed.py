@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cham_keras.data import Backbone, extract, load_backbone, read_clip_list
-from cham_keras.data.extraction import clip_reader, extraction_order
+from cham_keras.data.extraction.extraction import clip_reader, extraction_order
 
 FRAMES_IN_MEMORY = 1024
 

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from cham_keras import models
 from cham_keras.data import ClipFeatures, clip_dataset, read_manifest, write_shards
-from cham_keras.data.backbone_spec import BackboneSpec
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
 
 FEATURE_SHAPE = (7, 7, 1024)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from cham_keras.data import Clip, ClipList, extract, load_backbone, read_manifest
 from cham_keras.data.frames.video import write_video
-from cham_keras.data.manifest import write_manifest
+from cham_keras.data.shards.manifest import write_manifest
 from cham_keras.runs import DataSettings, ModelSettings, Run, RunSettings, build_model, open_run
 from cham_keras.runs.run_folder import MANIFEST_FILE, MODEL_FILE, SETTINGS_FILE
 from cham_keras.settings import write_settings

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cham_keras.data.backbones import Backbone, load_backbone
+from cham_keras.data.backbones.backbones import Backbone, load_backbone
 from cham_keras.data.clip_list import Clip, ClipList
-from cham_keras.data.extraction import extraction_order
+from cham_keras.data.extraction.extraction import extraction_order
 from cham_keras.data.frames.video import write_video
 
 FRAMES_OF_CLIPS = {"train": (5, 9, 1, 6, 4, 7), "validation": (3, 4), "test": (8, 2)}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.shards import ClipFeatures, write_shards
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.shards.shards import ClipFeatures, write_shards
 
 CLASSES = ("brighter", "darker", "steady")
 FEATURE_SHAPE = (3, 4, 5)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.clip_record import ClipFeatures
-from cham_keras.data.manifest import Manifest
-from cham_keras.data.shards import write_shards
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.shards.clip_record import ClipFeatures
+from cham_keras.data.shards.manifest import Manifest
+from cham_keras.data.shards.shards import write_shards
 
 SPEC = BackboneSpec(
     name="filter_bank",

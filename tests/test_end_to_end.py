@@ -13,11 +13,11 @@ from ucf_sports_testing import make_ucf_sports
 
 from cham_keras.cli.main import run_command
 from cham_keras.data import write_video
-from cham_keras.data.backbones import load_backbone
+from cham_keras.data.backbones.backbones import load_backbone
 from cham_keras.data.clip_list import SPLITS, Clip, ClipList, read_clip_list, write_clip_list
-from cham_keras.data.extraction import extract
-from cham_keras.data.manifest import read_manifest
-from cham_keras.data.shard_reader import clips_in_split
+from cham_keras.data.extraction.extraction import extract
+from cham_keras.data.reading.shard_reader import clips_in_split
+from cham_keras.data.shards.manifest import read_manifest
 
 FILTER_BANK = ("--backbone", "filter_bank", "--image-size", 32)
 TINY = ("--epochs", 1, "--model.name", "conv_attention", "--model.filters", 3)

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "settings": TOOLS,
     "progress": TOOLS,
     "data": TOOLS,
-    "runs": {"data", "models", "settings", "files"},
+    "runs": {"data", "models", "settings", "files", "paths"},
     "training": RUNS_AND_ABOVE,
     "evaluation": RUNS_AND_ABOVE,
     "attention": RUNS_AND_ABOVE,

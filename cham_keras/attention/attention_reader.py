@@ -12,9 +12,10 @@ import numpy as np
 
 from cham_keras import models
 from cham_keras.attention.clip_attention import ClipAttention
-from cham_keras.data import frame_sampling, load_backbone_from_spec
+from cham_keras.data import load_backbone_from_spec
 from cham_keras.data.frames import Resizing, probe_clip, read_clip_frames
-from cham_keras.data.stored_features import as_stored
+from cham_keras.data.reading import frame_sampling
+from cham_keras.data.shards.stored_features import as_stored
 from cham_keras.runs import Run
 
 

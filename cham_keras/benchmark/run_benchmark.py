@@ -14,7 +14,7 @@ from cham_keras.benchmark.results import JSON_FILE, BenchmarkResults
 from cham_keras.benchmark.settings import BenchmarkSettings
 from cham_keras.benchmark.sweeps import Along, settings_at, sweep
 from cham_keras.benchmark.systems import DESCRIPTIONS
-from cham_keras.data.manifest import versions_of
+from cham_keras.data.shards.manifest import versions_of
 from cham_keras.progress import progress_bar, stderr
 from cham_keras.runs.run_folder import environment
 from cham_keras.settings import settings_to_dict

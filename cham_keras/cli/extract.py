@@ -11,7 +11,7 @@ from cham_keras.cli.locations import Location
 from cham_keras.paths import AnyPath
 
 if TYPE_CHECKING:
-    from cham_keras.data.manifest import Manifest
+    from cham_keras.data.shards.manifest import Manifest
 
 
 def extract(
@@ -99,10 +99,10 @@ def extract(
         Local folder for the shards in the making where OUT is a URL; left out, a folder in
         the current one, named as OUT with .partial at its end.
     """
-    from cham_keras.data.backbones import load_backbone
-    from cham_keras.data.beam import extract_with_beam
+    from cham_keras.data.backbones.backbones import load_backbone
     from cham_keras.data.clip_list import read_clip_list
-    from cham_keras.data.extraction import extract as extract_features
+    from cham_keras.data.extraction.beam import extract_with_beam
+    from cham_keras.data.extraction.extraction import extract as extract_features
 
     if beam_option and runner is None:
         raise ValueError(

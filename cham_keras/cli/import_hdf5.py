@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from cham_keras.data.manifest import Manifest
+    from cham_keras.data.shards.manifest import Manifest
 
 
 def import_hdf5(

@@ -29,7 +29,7 @@ def verify(shards: Location, /, *, json: Annotated[bool, Parameter(negative="")]
     import dataclasses
     from json import dumps
 
-    from cham_keras.data.verify import verification_of_shards
+    from cham_keras.data.shards.verify import verification_of_shards
     from cham_keras.progress import stdout
 
     found = verification_of_shards(shards)

@@ -1,17 +1,31 @@
-"""From videos to batches: clip lists, decoding, backbones, shards, tf.data."""
+"""From videos to batches: clip lists, decoding, backbones, shards, tf.data.
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.backbones import Backbone, load_backbone, load_backbone_from_spec
-from cham_keras.data.clip_dataset import clip_dataset, clip_windows
+prepare/        data sets as they lie on a disk become clip lists
+frames/         where frames come from
+backbones/      networks that turn frames into features
+extraction/     from videos to shards
+shards/         their form, writing and checking
+feature_files/  HDF5 files of features become shards
+reading/        from shards to batches
+"""
+
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.backbones.backbones import Backbone, load_backbone, load_backbone_from_spec
 from cham_keras.data.clip_list import Clip, ClipList, read_clip_list, write_clip_list
-from cham_keras.data.clip_record import ClipFeatures
-from cham_keras.data.extraction import extract
+from cham_keras.data.extraction.extraction import extract
 from cham_keras.data.frames.video import VideoInfo, probe_video, read_frames, write_video
-from cham_keras.data.manifest import Manifest, UnreadableClip, read_manifest, write_manifest
-from cham_keras.data.shard_reader import ClipRecord, clips_in_split, shard_errors_named
-from cham_keras.data.shards import write_shards
+from cham_keras.data.reading.clip_dataset import clip_dataset, clip_windows
+from cham_keras.data.reading.shard_reader import ClipRecord, clips_in_split, shard_errors_named
+from cham_keras.data.shards.clip_record import ClipFeatures
+from cham_keras.data.shards.manifest import Manifest, UnreadableClip, read_manifest, write_manifest
+from cham_keras.data.shards.shards import write_shards
+from cham_keras.data.shards.verify import (
+    Problem,
+    Verification,
+    verification_of_shards,
+    verify_shards,
+)
 from cham_keras.data.splits import assign_splits
-from cham_keras.data.verify import Problem, verify_shards
 
 __all__ = [
     "Backbone",
@@ -23,6 +37,7 @@ __all__ = [
     "Manifest",
     "Problem",
     "UnreadableClip",
+    "Verification",
     "VideoInfo",
     "assign_splits",
     "clip_dataset",
@@ -36,6 +51,7 @@ __all__ = [
     "read_frames",
     "read_manifest",
     "shard_errors_named",
+    "verification_of_shards",
     "verify_shards",
     "write_clip_list",
     "write_manifest",

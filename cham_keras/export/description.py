@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import PositiveInt, TypeAdapter
 
 from cham_keras.data import BackboneSpec
-from cham_keras.data.shards import sha256_of_file
+from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.files import read_json, write_json
 from cham_keras.runs import Run, RunSettings
 from cham_keras.runs.run_folder import MODEL_FILE, environment

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from cham_keras.data import Backbone, load_backbone_from_spec
-from cham_keras.data.frame_sampling import repeat_last, uniform
 from cham_keras.data.frames import read_clip_frames
-from cham_keras.data.stored_features import as_stored
+from cham_keras.data.reading.frame_sampling import repeat_last, uniform
+from cham_keras.data.shards.stored_features import as_stored
 from cham_keras.export.description import preparation_of_run
 from cham_keras.export.export_folder import Export
 from cham_keras.export.inference import KerasScorer

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from cham_keras.data import Manifest, read_manifest
-from cham_keras.data.manifest import versions_of
+from cham_keras.data.shards.manifest import versions_of
 from cham_keras.files import read_json
 from cham_keras.paths import AnyPath
 from cham_keras.runs.settings import RunSettings

@@ -8,7 +8,7 @@ from shard_making import BACKBONE, CLASSES, make_shards
 
 from cham_keras.cli.main import run_command
 from cham_keras.data import write_video
-from cham_keras.data.shards import ClipFeatures, write_shards
+from cham_keras.data.shards.shards import ClipFeatures, write_shards
 
 SMALL = ("--epochs", "1", "--model.filters", "2", "--model.head-units", "4")
 TINY = (*SMALL, "--data.num-frames", "4", "--data.batch-size", "8")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from cham_keras.cli.main import run_command
-from cham_keras.data.backbones import Backbone
+from cham_keras.data.backbones.backbones import Backbone
 from cham_keras.data.clip_list import Clip, ClipList, write_clip_list
 from cham_keras.data.frames.video import write_video
-from cham_keras.data.manifest import read_manifest
+from cham_keras.data.shards.manifest import read_manifest
 
 
 def cham(*tokens: object) -> int:
@@ -101,7 +101,7 @@ def test_an_interrupted_command_returns_130_and_goes_on_when_given_again(
 
     with monkeypatch.context() as patch:
         # One frame at a time: a clip is written before the next one is computed.
-        patch.setattr("cham_keras.data.extraction._WRITES_AHEAD", 0)
+        patch.setattr("cham_keras.data.extraction.extraction._WRITES_AHEAD", 0)
         small = functools.partialmethod(Backbone.__init__, batch_size=1)
         patch.setattr(Backbone, "__init__", small)
         patch.setattr(Backbone, "features_of_resized", interrupted)

@@ -14,8 +14,8 @@ from dataset_layouts_official import (
 
 from cham_keras.cli.main import run_command
 from cham_keras.data.clip_list import SPLITS, ClipList, read_clip_list
-from cham_keras.data.manifest import read_manifest
 from cham_keras.data.prepare import prepare_hmdb51, prepare_olympic_sports, prepare_ucf101
+from cham_keras.data.shards.manifest import read_manifest
 
 MAKE = {"hmdb51": make_hmdb51, "ucf101": make_ucf101, "olympic-sports": make_olympic_sports}
 PREPARE = {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cham_keras.data.applications import APPLICATIONS
-from cham_keras.data.backbones import (
+from cham_keras.data.backbones.applications import APPLICATIONS
+from cham_keras.data.backbones.backbones import (
     BACKBONES,
     Backbone,
     load_backbone,

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from cham_keras.cli.main import run_command
-from cham_keras.data.backbones import Backbone, load_backbone
-from cham_keras.data.beam import extract_with_beam
-from cham_keras.data.beam.extraction import beam_partial_folder
-from cham_keras.data.beam.shard_plan import PlannedShard, plan_shards, splits_of
-from cham_keras.data.beam.work_folder import WorkFolder
+from cham_keras.data.backbones.backbones import Backbone, load_backbone
 from cham_keras.data.clip_list import Clip, ClipList, write_clip_list
-from cham_keras.data.extraction import extract
+from cham_keras.data.extraction.beam import extract_with_beam
+from cham_keras.data.extraction.beam.extraction import beam_partial_folder
+from cham_keras.data.extraction.beam.shard_plan import PlannedShard, plan_shards, splits_of
+from cham_keras.data.extraction.beam.work_folder import WorkFolder
+from cham_keras.data.extraction.extraction import extract
 from cham_keras.data.frames.video import write_video
-from cham_keras.data.manifest import Manifest, read_manifest
-from cham_keras.data.tfrecord_file import TFRecordFile
+from cham_keras.data.shards.manifest import Manifest, read_manifest
+from cham_keras.data.shards.tfrecord_file import TFRecordFile
 
 HAS_BEAM = importlib.util.find_spec("apache_beam") is not None
 needs_beam = pytest.mark.skipif(not HAS_BEAM, reason="needs Apache Beam: pip install -e '.[beam]'")
@@ -415,7 +415,7 @@ def test_a_backbone_that_workers_cannot_make_is_an_error(clip_list, backbone, tm
 
 @needs_beam
 def test_ranges_hold_each_clip_once():
-    from cham_keras.data.beam.pipeline import ranges_of_clips
+    from cham_keras.data.extraction.beam.pipeline import ranges_of_clips
 
     for num_clips in (1, 31, 33, 100, 1000):
         ranges = ranges_of_clips(num_clips)

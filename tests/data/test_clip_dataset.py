@@ -11,11 +11,11 @@ from shard_testing import (
     write_small_shards,
 )
 
-from cham_keras.data import shard_reader
-from cham_keras.data.clip_dataset import clip_dataset, clip_windows
-from cham_keras.data.manifest import read_manifest
-from cham_keras.data.sequential_clips import decode_frames
-from cham_keras.data.shard_reader import clips_in_split, shard_errors_named
+from cham_keras.data.reading import shard_reader
+from cham_keras.data.reading.clip_dataset import clip_dataset, clip_windows
+from cham_keras.data.reading.sequential_clips import decode_frames
+from cham_keras.data.reading.shard_reader import clips_in_split, shard_errors_named
+from cham_keras.data.shards.manifest import read_manifest
 
 FRAMES_OF_CLIPS = [3, 8, 1, 5, 12, 6, 4]
 
@@ -260,7 +260,7 @@ def test_only_the_chosen_frames_are_decoded(tmp_path, monkeypatch):
 
 def test_shards_behind_a_url_give_the_same_batches(shards, monkeypatch):
     manifest = read_manifest(shards)
-    for module in (sys.modules["cham_keras.data.clip_dataset"], shard_reader):
+    for module in (sys.modules["cham_keras.data.reading.clip_dataset"], shard_reader):
         monkeypatch.setattr(module, "read_manifest", lambda folder: manifest)
     for path in shards.iterdir():
         tf.io.gfile.copy(str(path), f"ram://shards/{path.name}", overwrite=True)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cham_keras.data.clip_list import Clip, ClipList
-from cham_keras.data.decoding import ClipEnd
-from cham_keras.data.extraction import clips_with_features
-from cham_keras.data.manifest import UnreadableClip
+from cham_keras.data.extraction.decoding import ClipEnd
+from cham_keras.data.extraction.extraction import clips_with_features
+from cham_keras.data.shards.manifest import UnreadableClip
 
 
 class FakeBackbone:

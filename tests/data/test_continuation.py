@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from shard_testing import features_of_clip, write_small_shards
 
-from cham_keras.data import shard_file
-from cham_keras.data.clip_dataset import clip_dataset
+from cham_keras.data.reading import shard_file
+from cham_keras.data.reading.clip_dataset import clip_dataset
 
 FRAMES_OF_CLIPS = [3, 8, 1, 5, 12, 6, 4]
 SAMPLINGS = ("random", "uniform")

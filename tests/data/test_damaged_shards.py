@@ -13,10 +13,10 @@ from shard_testing import (
     write_small_shards,
 )
 
-from cham_keras.data.clip_dataset import clip_dataset, clip_windows
-from cham_keras.data.shard_reader import clips_in_split, shard_errors_named
-from cham_keras.data.shards import write_shards
-from cham_keras.data.verify import verify_shards
+from cham_keras.data.reading.clip_dataset import clip_dataset, clip_windows
+from cham_keras.data.reading.shard_reader import clips_in_split, shard_errors_named
+from cham_keras.data.shards.shards import write_shards
+from cham_keras.data.shards.verify import verify_shards
 
 FRAMES_OF_CLIPS = [3, 8, 1, 5, 12, 6, 4]
 READERS = {

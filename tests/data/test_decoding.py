@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cham_keras.data.clip_list import Clip
-from cham_keras.data.decoding import ClipEnd, decode_ahead
+from cham_keras.data.extraction.decoding import ClipEnd, decode_ahead
 
 
 def clips(number: int) -> list[Clip]:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from shard_testing import examples
 
-from cham_keras.data.backbones import Backbone, load_backbone
+from cham_keras.data.backbones.backbones import Backbone, load_backbone
 from cham_keras.data.clip_list import Clip, ClipList
-from cham_keras.data.extraction import extract, extraction_order
+from cham_keras.data.extraction.extraction import extract, extraction_order
 from cham_keras.data.frames.video import read_frames, write_video
-from cham_keras.data.manifest import read_manifest
-from cham_keras.data.shard_reader import clips_in_split
+from cham_keras.data.reading.shard_reader import clips_in_split
+from cham_keras.data.shards.manifest import read_manifest
 
 FRAMES_OF_CLIPS = {"train": (5, 9, 1, 6, 4, 7), "validation": (3, 4), "test": (8, 2)}
 
@@ -187,7 +187,7 @@ def test_an_error_of_the_package_itself_is_not_taken_for_an_unreadable_clip(
     def broken(*arguments, **keywords):
         raise TypeError("a fault in the program")
 
-    monkeypatch.setattr("cham_keras.data.extraction.open_clip", broken)
+    monkeypatch.setattr("cham_keras.data.extraction.extraction.open_clip", broken)
     with pytest.raises(TypeError, match="a fault in the program"):
         extract(clip_list, tmp_path / "shards", backbone)
 

@@ -12,9 +12,9 @@ import pytest
 from extraction_testing import bytes_of, make_clips, small_backbone
 
 from cham_keras.cli.main import run_command
-from cham_keras.data.backbones import Backbone
+from cham_keras.data.backbones.backbones import Backbone
 from cham_keras.data.clip_list import ClipList, write_clip_list
-from cham_keras.data.extraction import extract, partial_folder
+from cham_keras.data.extraction.extraction import extract, partial_folder
 
 SETTINGS = {"clips_per_shard": 2, "command": "cham extract"}
 FULL = "No space left on device"

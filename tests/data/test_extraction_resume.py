@@ -21,11 +21,15 @@ from extraction_testing import (
     small_backbone,
 )
 
-from cham_keras.data import extraction
-from cham_keras.data.backbones import Backbone, load_backbone
+from cham_keras.data.backbones.backbones import Backbone, load_backbone
 from cham_keras.data.clip_list import Clip, ClipList
-from cham_keras.data.extraction import extract, extraction_order, partial_folder
-from cham_keras.data.journal import JOURNAL_FILE
+from cham_keras.data.extraction.extraction import (
+    extract,
+    extraction,
+    extraction_order,
+    partial_folder,
+)
+from cham_keras.data.shards.journal import JOURNAL_FILE
 
 SETTINGS = {"clips_per_shard": 2, "command": "cham extract"}
 NUM_KILLS = 20
@@ -185,7 +189,7 @@ import os, sys
 from pathlib import Path
 from extraction_testing import small_backbone
 from cham_keras.data.clip_list import Clip, ClipList
-from cham_keras.data.extraction import extract
+from cham_keras.data.extraction.extraction import extract
 root, classes, clips = {str(clip_list.root)!r}, {clip_list.classes!r}, {clip_list.clips!r}
 for line in sys.stdin:  # an extraction for each line, in a process without TensorFlow's start
     if (pid := os.fork()) == 0:

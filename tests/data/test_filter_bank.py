@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cham_keras.data.filter_bank import (
+from cham_keras.data.backbones.filter_bank import (
     CHANNELS,
     NUM_ORIENTATIONS,
     filter_bank,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cham_keras.data.batch_memory import batch_array
-from cham_keras.data.frame_choice import NO_FRAME, FrameChoice
-from cham_keras.data.half_floats import convert_half_floats
-from cham_keras.data.stateless_random import random_numbers, random_order, random_tensor
+from cham_keras.data.reading.batch_memory import batch_array
+from cham_keras.data.reading.frame_choice import NO_FRAME, FrameChoice
+from cham_keras.data.reading.half_floats import convert_half_floats
+from cham_keras.data.reading.stateless_random import random_numbers, random_order, random_tensor
 
 
 def test_random_numbers_are_those_of_splitmix64():

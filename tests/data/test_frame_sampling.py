@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cham_keras.data.frame_sampling import (
+from cham_keras.data.reading.frame_sampling import (
     num_windows,
     random_subset,
     repeat_last,

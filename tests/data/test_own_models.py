@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from cham_keras.data.backbones import load_backbone, load_backbone_from_spec
-from cham_keras.data.own_models import SCALINGS, is_own_model, sha256_of_model
+from cham_keras.data.backbones.backbones import load_backbone, load_backbone_from_spec
+from cham_keras.data.backbones.own_models import SCALINGS, is_own_model, sha256_of_model
 
 SIZE = 32
 

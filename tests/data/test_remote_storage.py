@@ -14,13 +14,13 @@ import pytest
 import tensorflow as tf
 
 from cham_keras.cli.main import run_command
-from cham_keras.data.backbones import Backbone, load_backbone
+from cham_keras.data.backbones.backbones import Backbone, load_backbone
 from cham_keras.data.clip_list import read_clip_list, write_clip_list
-from cham_keras.data.extraction import extract
+from cham_keras.data.extraction.extraction import extract
 from cham_keras.data.frames.video import write_video
 from cham_keras.data.prepare import prepare_csv, prepare_folder
-from cham_keras.data.remote_shards import RemoteShards
-from cham_keras.data.verify import verification_of_shards, verify_shards
+from cham_keras.data.shards.remote_shards import RemoteShards
+from cham_keras.data.shards.verify import verification_of_shards, verify_shards
 from cham_keras.files import local_copy, replacing_file
 from cham_keras.paths import RemotePath
 
@@ -142,7 +142,7 @@ def test_extraction_holds_copies_of_few_clips_at_a_time(
         true_download(path, local)
 
     monkeypatch.setattr(RemotePath, "download", download)
-    monkeypatch.setattr("cham_keras.data.extraction._MOST_DECODERS", 2)
+    monkeypatch.setattr("cham_keras.data.extraction.extraction._MOST_DECODERS", 2)
     extract(prepare_folder(videos).clip_list, remote / "out", backbone)
     assert len(held) == NUM_CLIPS
     assert max(held) <= 2

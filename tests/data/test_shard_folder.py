@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from shard_testing import CLASSES, SPEC, clip_features, write_small_shards
 
-from cham_keras.data.journal import JOURNAL_FILE, is_of_job
-from cham_keras.data.manifest import UnreadableClip
-from cham_keras.data.shard_folder import ShardFolder
+from cham_keras.data.shards.journal import JOURNAL_FILE, is_of_job
+from cham_keras.data.shards.manifest import UnreadableClip
+from cham_keras.data.shards.shard_folder import ShardFolder
 
 JOB = {"frame_stride": 1, "shape": (2, 3)}
 
@@ -82,7 +82,7 @@ def test_without_a_job_a_full_disk_promises_nothing(tmp_path, monkeypatch):
     def write_all(file, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("cham_keras.data.tfrecord_file.write_all", write_all)
+    monkeypatch.setattr("cham_keras.data.shards.tfrecord_file.write_all", write_all)
     with pytest.raises(OSError, match=r"cannot be written: No space left on device\.$"):
         write_small_shards(tmp_path / "shards", [3, 2])
     assert list(tmp_path.iterdir()) == []

@@ -8,13 +8,17 @@ import pytest
 import tensorflow as tf
 from shard_testing import examples, features_of_clip, write_small_shards
 
-from cham_keras.data import shard_schema as schema
-from cham_keras.data.clip_dataset import clip_windows
-from cham_keras.data.example_layout import ExampleLayout, UnusualRecordError, header_of_value
-from cham_keras.data.manifest import read_manifest, write_manifest
-from cham_keras.data.shard_file import shard_files
-from cham_keras.data.shard_index import index_shards
-from cham_keras.data.shard_reader import clips_in_split
+from cham_keras.data.reading.clip_dataset import clip_windows
+from cham_keras.data.reading.example_layout import (
+    ExampleLayout,
+    UnusualRecordError,
+    header_of_value,
+)
+from cham_keras.data.reading.shard_file import shard_files
+from cham_keras.data.reading.shard_index import index_shards
+from cham_keras.data.reading.shard_reader import clips_in_split
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.manifest import read_manifest, write_manifest
 
 FRAMES_OF_CLIPS = [3, 8, 1, 5]
 SHARD = "train-00001-of-00002.tfrecord"
@@ -87,7 +91,7 @@ def test_the_frames_are_not_read_for_the_index(tmp_path, monkeypatch):
             num_read.append(size)
             return super().read(size)
 
-    monkeypatch.setattr("cham_keras.data.shard_file.io.BytesIO", CountingFile)
+    monkeypatch.setattr("cham_keras.data.reading.shard_file.io.BytesIO", CountingFile)
     index_shards([file], manifest)
     assert sum(num_read) < 400
     assert file.num_bytes > 2000 * 48

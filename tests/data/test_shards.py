@@ -16,8 +16,8 @@ from shard_testing import (
     write_small_shards,
 )
 
-from cham_keras.data.manifest import UnreadableClip, read_manifest, write_manifest
-from cham_keras.data.shards import write_shards
+from cham_keras.data.shards.manifest import UnreadableClip, read_manifest, write_manifest
+from cham_keras.data.shards.shards import write_shards
 
 
 @pytest.mark.parametrize(("dtype", "stored"), [("float16", "<f2"), ("float32", "<f4")])

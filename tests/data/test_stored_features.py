@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cham_keras.data.stored_features import as_stored, store
+from cham_keras.data.shards.stored_features import as_stored, store
 
 SHAPES = hnp.array_shapes(min_dims=4, max_dims=4, min_side=1, max_side=4)
 #: A mapping from a dtype to the largest number that it holds here.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from shard_testing import examples, write_small_shards
 
 from cham_keras.cli.main import run_command
-from cham_keras.data.verify import verify_shards
+from cham_keras.data.shards.verify import verify_shards
 
 SECOND_SHARD = "train-00001-of-00002.tfrecord"
 

@@ -8,7 +8,7 @@ import pytest
 from shard_making import BACKBONE, CLASSES, make_shards
 
 from cham_keras.data import clips_in_split
-from cham_keras.data.shards import ClipFeatures, write_shards
+from cham_keras.data.shards.shards import ClipFeatures, write_shards
 from cham_keras.evaluation import evaluate
 from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings
 from cham_keras.training import train

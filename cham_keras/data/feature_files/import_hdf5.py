@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.backbones import IMPORTED
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.backbones.backbones import IMPORTED
 from cham_keras.data.clip_list import Clip
-from cham_keras.data.clip_record import ClipFeatures
-from cham_keras.data.extraction import extraction_order
+from cham_keras.data.extraction.extraction import extraction_order
 from cham_keras.data.feature_files.concatenated_layout import MAP_SHAPE, concatenated_layout
 from cham_keras.data.feature_files.dataset_per_clip import dataset_per_clip
 from cham_keras.data.feature_files.hdf5_reader import Reader, choose_reader, read_rows
 from cham_keras.data.feature_files.stored_clips import Order, StoredClips, maps_of_rows
-from cham_keras.data.manifest import Manifest
-from cham_keras.data.shards import write_shards
+from cham_keras.data.shards.clip_record import ClipFeatures
+from cham_keras.data.shards.manifest import Manifest
+from cham_keras.data.shards.shards import write_shards
 from cham_keras.progress import track
 
 #: What the FC-Attention authors take all videos for.

@@ -13,11 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO
 
-from cham_keras.data import shard_schema as schema
 from cham_keras.data.clip_list import SPLITS
-from cham_keras.data.manifest import Manifest, ShardInfo, SplitInfo, read_manifest
-from cham_keras.data.record_check import CheckedRecord, check_record
-from cham_keras.data.tfrecord_file import DamagedFileError, framed_records
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.manifest import Manifest, ShardInfo, SplitInfo, read_manifest
+from cham_keras.data.shards.record_check import CheckedRecord, check_record
+from cham_keras.data.shards.tfrecord_file import DamagedFileError, framed_records
 from cham_keras.paths import AnyPath, RemotePath, as_path, entries_of
 from cham_keras.progress import progress_bar
 

@@ -13,14 +13,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cham_keras.data.batch_memory import batch_array
-from cham_keras.data.example_layout import header_of_value
-from cham_keras.data.frame_choice import NO_FRAME
-from cham_keras.data.half_floats import convert_half_floats
-from cham_keras.data.manifest import Manifest
-from cham_keras.data.shard_file import ShardFile, record_error
-from cham_keras.data.shard_index import ClipPlace
-from cham_keras.data.shard_schema import BYTES_OF_SCALE
+from cham_keras.data.reading.batch_memory import batch_array
+from cham_keras.data.reading.example_layout import header_of_value
+from cham_keras.data.reading.frame_choice import NO_FRAME
+from cham_keras.data.reading.half_floats import convert_half_floats
+from cham_keras.data.reading.shard_file import ShardFile, record_error
+from cham_keras.data.reading.shard_index import ClipPlace
+from cham_keras.data.shards.manifest import Manifest
+from cham_keras.data.shards.shard_schema import BYTES_OF_SCALE
 
 # More threads than these wait for the memory, not for the disk.
 _MOST_THREADS = 8

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cham_keras.data.beam.shard_plan import Entry, PlannedShard
 from cham_keras.data.clip_list import CLIP_LIST_FILE
-from cham_keras.data.tfrecord_file import TFRecordFile
+from cham_keras.data.extraction.beam.shard_plan import Entry, PlannedShard
+from cham_keras.data.shards.tfrecord_file import TFRecordFile
 from cham_keras.files import read_json
 
 _CLIPS_PER_FOLDER = 1000

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data.example_layout import UnusualRecordError
-from cham_keras.data.manifest import Manifest, read_manifest
-from cham_keras.data.record_parsing import parse_facts
-from cham_keras.data.shard_file import ShardFile, shard_files
-from cham_keras.data.shard_index import ClipPlace, ClipRecord, index_shards
+from cham_keras.data.reading.example_layout import UnusualRecordError
+from cham_keras.data.reading.record_parsing import parse_facts
+from cham_keras.data.reading.shard_file import ShardFile, shard_files
+from cham_keras.data.reading.shard_index import ClipPlace, ClipRecord, index_shards
+from cham_keras.data.shards.manifest import Manifest, read_manifest
 from cham_keras.paths import AnyPath
 
 _log = logging.getLogger(__name__)

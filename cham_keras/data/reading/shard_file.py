@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import tensorflow as tf
 
-from cham_keras.data.manifest import Manifest, ShardInfo
+from cham_keras.data.shards.manifest import Manifest, ShardInfo
 from cham_keras.files import replacing_file
 from cham_keras.paths import AnyPath
 
@@ -87,7 +87,7 @@ def shard_files(
     """
     shards = []
     for info in manifest.split(split).shards:
-        path = f"{folder}/{info.file}" if is_url(folder) else str(Path(folder) / info.file)
+        path = f"{folder}/{info.file}" if is_url(folder) else str(Path(str(folder)) / info.file)
         _check_size(path, info)
         content = None
         if cache is True:

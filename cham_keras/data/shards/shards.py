@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cham_keras.data import shard_schema as schema
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.clip_record import ClipFeatures
-from cham_keras.data.journal import JOURNAL_FILE
-from cham_keras.data.manifest import Manifest, UnreadableClip, versions_of, write_manifest
-from cham_keras.data.shard_folder import ShardFolder
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.clip_record import ClipFeatures
+from cham_keras.data.shards.journal import JOURNAL_FILE
+from cham_keras.data.shards.manifest import Manifest, UnreadableClip, versions_of, write_manifest
+from cham_keras.data.shards.shard_folder import ShardFolder
 from cham_keras.files import replacing_folder
 
 #: 128 MiB: some fifty clips of ResNet features; small enough to mix shards in training.

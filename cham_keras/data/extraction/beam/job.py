@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.beam.work_folder import WorkFolder
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
 from cham_keras.data.clip_list import ClipList, write_clip_list
-from cham_keras.data.extraction import extraction_order
+from cham_keras.data.extraction.beam.work_folder import WorkFolder
+from cham_keras.data.extraction.extraction import extraction_order
 from cham_keras.files import read_json, write_json
 
 

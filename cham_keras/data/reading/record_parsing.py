@@ -6,8 +6,8 @@ hold, as tensors. `shard_reader` and `sequential_clips` call it.
 
 import tensorflow as tf
 
-from cham_keras.data import shard_schema as schema
-from cham_keras.data.manifest import Manifest
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.manifest import Manifest
 
 Record = dict[str, tf.Tensor]
 

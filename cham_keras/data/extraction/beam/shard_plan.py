@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cham_keras.data import shard_schema as schema
 from cham_keras.data.clip_list import SPLITS
-from cham_keras.data.manifest import ShardInfo, SplitInfo
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.manifest import ShardInfo, SplitInfo
 
 #: What is known of a finished clip: `position` in the extraction's order, then either
 #: `unreadable` (its id) and `reason`, or `clip` (its id), `split`, `label`, `frames`, `bytes`

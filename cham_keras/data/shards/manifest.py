@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.shard_schema import BYTES_OF_DTYPE, MANIFEST_FILE, SCHEMA_VERSION
-from cham_keras.data.stored_features import StorageError
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.shards.shard_schema import BYTES_OF_DTYPE, MANIFEST_FILE, SCHEMA_VERSION
+from cham_keras.data.shards.stored_features import StorageError
 from cham_keras.files import read_json, write_json
 from cham_keras.paths import AnyPath, file_in_folder
 from cham_keras.settings import settings, settings_from_dict

@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from cham_keras.data import frame_sampling
-from cham_keras.data.epochs import endless_epochs, one_epoch_a_pass
-from cham_keras.data.frame_choice import ORDER_STREAM, PADDING_TARGET, FrameChoice
-from cham_keras.data.manifest import Manifest
-from cham_keras.data.record_parsing import parse_clip
-from cham_keras.data.shard_file import ShardFile
-from cham_keras.data.shard_reader import serialized_records
-from cham_keras.data.shard_schema import BYTES_OF_DTYPE
-from cham_keras.data.stateless_random import random_order_tensor
+from cham_keras.data.reading import frame_sampling
+from cham_keras.data.reading.epochs import endless_epochs, one_epoch_a_pass
+from cham_keras.data.reading.frame_choice import ORDER_STREAM, PADDING_TARGET, FrameChoice
+from cham_keras.data.reading.record_parsing import parse_clip
+from cham_keras.data.reading.shard_file import ShardFile
+from cham_keras.data.reading.shard_reader import serialized_records
+from cham_keras.data.reading.stateless_random import random_order_tensor
+from cham_keras.data.shards.manifest import Manifest
+from cham_keras.data.shards.shard_schema import BYTES_OF_DTYPE
 
 # The shuffle holds the chosen frames of as many clips as go into this.
 _SHUFFLE_MEMORY_BYTES = 256 * 2**20

@@ -13,17 +13,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data.applications import APPLICATIONS, load_application, sha256_of_weights
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.filter_bank import DEFAULT_IMAGE_SIZE, filter_bank
-from cham_keras.data.frames.resizing import Resizing
-from cham_keras.data.own_models import (
+from cham_keras.data.backbones.applications import APPLICATIONS, load_application, sha256_of_weights
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.backbones.filter_bank import DEFAULT_IMAGE_SIZE, filter_bank
+from cham_keras.data.backbones.own_models import (
     OWN_MODEL,
     is_own_model,
     load_own_model,
     scaling_function,
     sha256_of_model,
 )
+from cham_keras.data.frames.resizing import Resizing
 
 FILTER_BANK = "filter_bank"
 #: What `BackboneSpec.name` is where the features came from files; no backbone has this name.

@@ -11,7 +11,7 @@ there, so that a killed extraction uploads no shard twice and needs the disk for
 from pathlib import Path
 from typing import Any
 
-from cham_keras.data.shard_schema import MANIFEST_FILE
+from cham_keras.data.shards.shard_schema import MANIFEST_FILE
 from cham_keras.files import read_json, write_json
 from cham_keras.paths import RemotePath
 

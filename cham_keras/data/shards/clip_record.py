@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data import shard_schema as schema
 from cham_keras.data.clip_list import SPLITS
-from cham_keras.data.stored_features import StoredFeatures, store
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.stored_features import StoredFeatures, store
 
 #: A serialised protocol buffer ends at 2 GiB; room is left for the rest of the record.
 _MOST_BYTES = 2**31 - 2**24

@@ -105,7 +105,7 @@ def framed_records(read: Callable[[int], bytes], num_bytes: int) -> Iterator[tup
     >>> file = io.BytesIO(bytes(7))
     >>> list(framed_records(file.read, 7))
     Traceback (most recent call last):
-    cham_keras.data.tfrecord_file.DamagedFileError: the file ends inside it.
+    cham_keras.data.shards.tfrecord_file.DamagedFileError: the file ends inside it.
     """
     position = 0
     while header := read(_HEADER_BYTES):

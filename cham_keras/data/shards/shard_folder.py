@@ -14,15 +14,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cham_keras.data import shard_schema as schema
-from cham_keras.data.backbone_spec import BackboneSpec
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
 from cham_keras.data.clip_list import SPLITS
-from cham_keras.data.clip_record import ClipFeatures, record_of_clip
-from cham_keras.data.journal import Journal
-from cham_keras.data.manifest import ShardInfo, SplitInfo, UnreadableClip
-from cham_keras.data.remote_shards import RemoteShards
-from cham_keras.data.stored_features import StorageError
-from cham_keras.data.tfrecord_file import FRAMING_BYTES, TFRecordFile
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.clip_record import ClipFeatures, record_of_clip
+from cham_keras.data.shards.journal import Journal
+from cham_keras.data.shards.manifest import ShardInfo, SplitInfo, UnreadableClip
+from cham_keras.data.shards.remote_shards import RemoteShards
+from cham_keras.data.shards.stored_features import StorageError
+from cham_keras.data.shards.tfrecord_file import FRAMING_BYTES, TFRecordFile
 
 
 class ShardFolder:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from cham_keras.data import shard_schema as schema
-from cham_keras.data.example_layout import ExampleLayout, UnusualRecordError
-from cham_keras.data.manifest import Manifest
-from cham_keras.data.shard_file import ShardFile, record_error
+from cham_keras.data.reading.example_layout import ExampleLayout, UnusualRecordError
+from cham_keras.data.reading.shard_file import ShardFile, record_error
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.manifest import Manifest
 
 # A TFRecord: uint64 length, uint32 checksum of it, the record, uint32 checksum of that.
 _BEFORE_RECORD = 12

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data.epochs import one_epoch_a_pass
-from cham_keras.data.frame_choice import NO_FRAME, ORDER_STREAM, PADDING_TARGET, FrameChoice
-from cham_keras.data.frame_reader import FrameReader
-from cham_keras.data.manifest import Manifest
-from cham_keras.data.shard_file import ShardFile
-from cham_keras.data.shard_index import ClipPlace
-from cham_keras.data.stateless_random import random_order
+from cham_keras.data.reading.epochs import one_epoch_a_pass
+from cham_keras.data.reading.frame_choice import NO_FRAME, ORDER_STREAM, PADDING_TARGET, FrameChoice
+from cham_keras.data.reading.frame_reader import FrameReader
+from cham_keras.data.reading.shard_file import ShardFile
+from cham_keras.data.reading.shard_index import ClipPlace
+from cham_keras.data.reading.stateless_random import random_order
+from cham_keras.data.shards.manifest import Manifest
 
 
 class RandomAccessClips:

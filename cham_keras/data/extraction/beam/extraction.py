@@ -15,15 +15,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cham_keras.data.backbone_spec import BackboneSpec
-from cham_keras.data.beam.job import PipelineJob
-from cham_keras.data.beam.shard_plan import Entry, in_order, plan_shards, splits_of
-from cham_keras.data.beam.work_folder import WorkFolder
+from cham_keras.data.backbones.backbone_spec import BackboneSpec
 from cham_keras.data.clip_list import ClipList, absolute_path
-from cham_keras.data.extraction import DEFAULT_ORDER_SEED, check_enough_is_left
-from cham_keras.data.manifest import Manifest, SplitInfo, versions_of, write_manifest
-from cham_keras.data.shard_folder import ShardFolder
-from cham_keras.data.shards import DEFAULT_SHARD_BYTES, check_storage, finish_shards
+from cham_keras.data.extraction.beam.job import PipelineJob
+from cham_keras.data.extraction.beam.shard_plan import Entry, in_order, plan_shards, splits_of
+from cham_keras.data.extraction.beam.work_folder import WorkFolder
+from cham_keras.data.extraction.extraction import DEFAULT_ORDER_SEED, check_enough_is_left
+from cham_keras.data.shards.manifest import Manifest, SplitInfo, versions_of, write_manifest
+from cham_keras.data.shards.shard_folder import ShardFolder
+from cham_keras.data.shards.shards import DEFAULT_SHARD_BYTES, check_storage, finish_shards
 from cham_keras.files import folder_taking_its_place
 from cham_keras.paths import AnyPath, local_path
 from cham_keras.progress import stderr
@@ -175,7 +175,7 @@ def _shards_of_workers(
 
 
 def _run(job: PipelineJob, flags: Sequence[str]) -> None:
-    from cham_keras.data.beam.pipeline import build_pipeline
+    from cham_keras.data.extraction.beam.pipeline import build_pipeline
 
     pipeline = build_pipeline(job, flags)
     try:

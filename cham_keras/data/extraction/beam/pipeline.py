@@ -19,14 +19,14 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
-from cham_keras.data.backbones import load_backbone_from_spec
-from cham_keras.data.beam.job import PipelineJob
-from cham_keras.data.beam.shard_plan import Entry, PlannedShard, plan_shards
+from cham_keras.data.backbones.backbones import load_backbone_from_spec
 from cham_keras.data.clip_list import read_clip_list
-from cham_keras.data.clip_record import ClipFeatures, record_of_clip
-from cham_keras.data.decoding import decode_ahead
-from cham_keras.data.extraction import clip_reader, clips_with_features, extraction_order
-from cham_keras.data.manifest import UnreadableClip
+from cham_keras.data.extraction.beam.job import PipelineJob
+from cham_keras.data.extraction.beam.shard_plan import Entry, PlannedShard, plan_shards
+from cham_keras.data.extraction.decoding import decode_ahead
+from cham_keras.data.extraction.extraction import clip_reader, clips_with_features, extraction_order
+from cham_keras.data.shards.clip_record import ClipFeatures, record_of_clip
+from cham_keras.data.shards.manifest import UnreadableClip
 
 #: Clips of a range share batches; a range is what a worker does at a time, and does again
 #: after a fault. Eight clips waste a few hundredths of the backbone's work on padding.

@@ -14,12 +14,12 @@ from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
-from cham_keras.data.frame_choice import FrameChoice
-from cham_keras.data.manifest import read_manifest
-from cham_keras.data.random_access_clips import RandomAccessClips
-from cham_keras.data.sequential_clips import SequentialClips
-from cham_keras.data.shard_file import shard_files
-from cham_keras.data.shard_reader import places_of_clips
+from cham_keras.data.reading.frame_choice import FrameChoice
+from cham_keras.data.reading.random_access_clips import RandomAccessClips
+from cham_keras.data.reading.sequential_clips import SequentialClips
+from cham_keras.data.reading.shard_file import shard_files
+from cham_keras.data.reading.shard_reader import places_of_clips
+from cham_keras.data.shards.manifest import read_manifest
 from cham_keras.paths import AnyPath
 
 Sampling = Literal["random", "uniform", "all_frames"]

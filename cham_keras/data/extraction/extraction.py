@@ -22,18 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from cham_keras.data.backbones import Backbone
+from cham_keras.data.backbones.backbones import Backbone
 from cham_keras.data.clip_list import SPLITS, Clip, ClipList
-from cham_keras.data.clip_record import ClipFeatures
-from cham_keras.data.decoding import ClipEnd, ReadClip, decode_ahead
+from cham_keras.data.extraction.decoding import ClipEnd, ReadClip, decode_ahead
+from cham_keras.data.extraction.in_order import InOrder
 from cham_keras.data.frames.clip_frames import open_clip
-from cham_keras.data.in_order import InOrder
-from cham_keras.data.journal import JOURNAL_FILE, is_of_job
-from cham_keras.data.manifest import Manifest, UnreadableClip, read_manifest
-from cham_keras.data.remote_shards import RemoteShards
-from cham_keras.data.shard_folder import ShardFolder
-from cham_keras.data.shard_schema import MANIFEST_FILE
-from cham_keras.data.shards import DEFAULT_SHARD_BYTES, check_storage, finish_shards
+from cham_keras.data.shards.clip_record import ClipFeatures
+from cham_keras.data.shards.journal import JOURNAL_FILE, is_of_job
+from cham_keras.data.shards.manifest import Manifest, UnreadableClip, read_manifest
+from cham_keras.data.shards.remote_shards import RemoteShards
+from cham_keras.data.shards.shard_folder import ShardFolder
+from cham_keras.data.shards.shard_schema import MANIFEST_FILE
+from cham_keras.data.shards.shards import DEFAULT_SHARD_BYTES, check_storage, finish_shards
 from cham_keras.files import folder_taking_its_place, local_copy
 from cham_keras.paths import AnyPath, RemotePath, as_path, local_path
 from cham_keras.progress import progress_bar

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data import shard_schema as schema
-from cham_keras.data.manifest import Manifest
+from cham_keras.data.shards import shard_schema as schema
+from cham_keras.data.shards.manifest import Manifest
 
 # Key: (field of a tf.train.Feature, number of values or None for any).
 _FORM = {

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from cham_keras.data import frame_sampling
-from cham_keras.data.stateless_random import random_numbers
+from cham_keras.data.reading import frame_sampling
+from cham_keras.data.reading.stateless_random import random_numbers
 
 #: Stands in the place of a frame where a clip has none.
 NO_FRAME = -1

@@ -8,7 +8,7 @@ videos for a model calls them.
 
 import tensorflow as tf
 
-from cham_keras.data.stateless_random import random_tensor
+from cham_keras.data.reading.stateless_random import random_tensor
 
 
 def random_subset(num_frames: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:

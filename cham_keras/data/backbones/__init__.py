@@ -1,0 +1,8 @@
+"""Networks that turn frames into features: the public names stand in `cham_keras.data`.
+
+backbones.py     by name, and again from what a manifest says
+applications.py  those of `keras.applications`
+own_models.py    a `.keras` file or a SavedModel
+filter_bank.py   needs no weights
+backbone_spec.py what is stored of them
+"""
