@@ -2,8 +2,9 @@
 
     python scripts/extraction_speed.py CLIPS WEIGHTS [--backbone mobilenet] [--num-clips N]
 
-CLIPS is a folder that `cham prepare` wrote. In one process: the backbone alone on frames that
-are in memory, the whole extraction, the backbone alone again. Leave the machine alone meanwhile.
+CLIPS is a folder that `cham prepare` wrote. In one process and in turn: the backbone alone on
+frames that are in memory, a part of the extraction, the backbone alone again, and so on. Leave the
+machine alone meanwhile.
 """
 
 import argparse
@@ -18,7 +19,8 @@ import numpy as np
 from cham_keras.data import Backbone, extract, load_backbone, read_clip_list
 from cham_keras.data.extraction.extraction import clip_reader, extraction_order
 
-FRAMES_IN_MEMORY = 1024
+FRAMES_IN_MEMORY = 384
+NUM_PARTS = 6
 
 
 def main() -> None:
@@ -45,16 +47,30 @@ def main() -> None:
     backbone.features_of_resized(in_memory[: backbone.batch_size])  # traces and compiles
 
     alone = [frames_per_second_alone(backbone, in_memory)]
+    seconds, num_frames = [], []
+    order = extraction_order(clip_list)
     with tempfile.TemporaryDirectory() as folder, MemoryWatch() as memory:
-        start = time.perf_counter()
-        manifest = extract(clip_list, Path(folder) / "shards", backbone)
-        seconds = time.perf_counter() - start
-    alone.append(frames_per_second_alone(backbone, in_memory))
-    num_frames = sum(split.frames for split in manifest.splits.values())
-    rate = num_frames / seconds
-    print(f"backbone alone, before and after: {alone[0]:.1f} and {alone[1]:.1f} frames/s")
-    print(f"extraction of {len(clip_list.clips)} clips, {num_frames} frames: {seconds:.1f} s")
-    print(f"{rate:.1f} frames/s, {rate / np.mean(alone):.1%} of the backbone alone")
+        for part in range(NUM_PARTS):
+            # All for training: a part need not hold every split.
+            clips = [dataclasses.replace(c, split="train") for c in order[part::NUM_PARTS]]
+            of_part = dataclasses.replace(clip_list, clips=tuple(clips))
+            start = time.perf_counter()
+            manifest = extract(of_part, Path(folder) / str(part), backbone)
+            seconds.append(time.perf_counter() - start)
+            num_frames.append(manifest.split("train").frames)
+            alone.append(frames_per_second_alone(backbone, in_memory))
+    # Each part against the backbone just before and after it.
+    shares = [
+        n / t / np.mean(alone[part : part + 2])
+        for part, (n, t) in enumerate(zip(num_frames, seconds, strict=True))
+    ]
+    print(f"backbone alone: {', '.join(f'{rate:.1f}' for rate in alone)} frames/s")
+    rates = (n / t for n, t in zip(num_frames, seconds, strict=True))
+    print(f"extraction: {', '.join(f'{rate:.1f}' for rate in rates)} frames/s")
+    print(
+        f"{len(order)} clips, {sum(num_frames)} frames in {sum(seconds):.0f} s; of the backbone "
+        f"alone: {min(shares):.1%} to {max(shares):.1%}, median {np.median(shares):.1%}"
+    )
     print(f"resident memory by tenths of the run, MiB: {memory.by_tenths()}")
 
 
