@@ -91,13 +91,14 @@ def measure_wait(shards: Path, batch_size: int = 8, num_frames: int = 16, steps:
     batches = iter(
         clip_dataset(shards, "train", num_frames, batch_size, "random", shuffle=True, repeat=True)
     )
-    model.train_on_batch(*next(batches))
+    inputs, targets = next(batches)
+    model.train_on_batch(inputs["features"], targets)
     waits, whole = [], []
     for _ in range(steps):
         start = time.perf_counter()
         inputs, targets = next(batches)
         waits.append(time.perf_counter() - start)
-        model.train_on_batch(inputs, targets)
+        model.train_on_batch(inputs["features"], targets)
         whole.append(time.perf_counter() - start)
     share = sum(waits) / sum(whole)
     print(

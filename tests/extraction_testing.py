@@ -108,5 +108,5 @@ def call_at_each_change(monkeypatch, act: Callable[[], None]) -> None:
             write_all(file, text.encode())
 
     for module in ("journal", "tfrecord_file"):
-        monkeypatch.setattr(f"cham_keras.data.{module}.write_all", write_all)
+        monkeypatch.setattr(f"cham_keras.data.shards.{module}.write_all", write_all)
     monkeypatch.setattr(Path, "write_text", write_text)

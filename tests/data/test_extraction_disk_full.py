@@ -55,7 +55,7 @@ def disk_with(num_bytes: int):
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("journal", "tfrecord_file"):
-            patch.setattr(f"cham_keras.data.{module}.write_all", write_all)
+            patch.setattr(f"cham_keras.data.shards.{module}.write_all", write_all)
         patch.setattr(Path, "write_text", write_text)
         yield
 

@@ -23,12 +23,8 @@ from extraction_testing import (
 
 from cham_keras.data.backbones.backbones import Backbone, load_backbone
 from cham_keras.data.clip_list import Clip, ClipList
-from cham_keras.data.extraction.extraction import (
-    extract,
-    extraction,
-    extraction_order,
-    partial_folder,
-)
+from cham_keras.data.extraction import extraction
+from cham_keras.data.extraction.extraction import extract, extraction_order, partial_folder
 from cham_keras.data.shards.journal import JOURNAL_FILE
 
 SETTINGS = {"clips_per_shard": 2, "command": "cham extract"}
