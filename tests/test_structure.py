@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "progress": TOOLS,
     "data": TOOLS,
     "runs": {"data", "models", "settings", "files", "paths"},
+    "recipes": RUNS_AND_ABOVE,
     "training": RUNS_AND_ABOVE,
     "evaluation": RUNS_AND_ABOVE,
     "attention": RUNS_AND_ABOVE,
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     "tuning": RUNS_AND_ABOVE | {"training"},
     "demo": RUNS_AND_ABOVE | STAGES,
     "benchmark": RUNS_AND_ABOVE,
-    "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark"},
+    "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark", "recipes"},
     # The package's own __init__: what a saved model needs, and the command's quiet start.
     "__init__": MODEL_PARTS | {"cli"},
 }

@@ -26,10 +26,12 @@ from cham_keras.cli.extract import extract
 from cham_keras.cli.import_hdf5 import import_hdf5
 from cham_keras.cli.predict import predict
 from cham_keras.cli.prepare import app as prepare_app
+from cham_keras.cli.recipes import recipes
 from cham_keras.cli.train import train
 from cham_keras.cli.tune import tune
 from cham_keras.cli.verify import verify
 from cham_keras.progress import stderr
+from cham_keras.recipes import recipe_path
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings, settings_to_dict, validation_sentence
 
@@ -52,6 +54,7 @@ VERBS: tuple[Any, ...] = (
     extract,
     import_hdf5,
     verify,
+    recipes,
     train,
     evaluate,
     explain,
@@ -71,7 +74,7 @@ for _position, _verb in enumerate(VERBS):
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    settings: Path | None = None,
+    settings: str | None = None,
     debug: bool = False,
 ) -> object:
     """Run one verb.
@@ -79,7 +82,8 @@ def launch(
     Parameters
     ----------
     settings
-        TOML file with values for the verb's options; options on the command line win.
+        TOML file with values for the verb's options, or the name of a recipe (`cham recipes`
+        lists them); options on the command line win.
     debug
         Show the traceback of an error.
     """
@@ -126,12 +130,15 @@ def _print_error(text: str) -> None:
     stderr.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def _settings_file(path: Path, verb: str) -> Dict:
+def _settings_file(name: str, verb: str) -> Dict:
     if verb not in SETTINGS_OF_VERB:
         known = ", ".join(SETTINGS_OF_VERB)
         raise ValueError(f"`--settings` goes with {known}. Received: {verb or 'no verb'}.")
-    module, name = SETTINGS_OF_VERB[verb]
-    checked = read_settings(getattr(importlib.import_module(module), name), path)
+    module, class_name = SETTINGS_OF_VERB[verb]
+    path = Path(name)
+    if not path.exists() and path.suffix != ".toml":
+        path = recipe_path(name)
+    checked = read_settings(getattr(importlib.import_module(module), class_name), path)
     return Dict(settings_to_dict(checked), use_commands_as_keys=False, source=str(path))
 
 
