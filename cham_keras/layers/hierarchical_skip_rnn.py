@@ -41,7 +41,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         sequences: `(batch, time, height, width, channels)`.
         initial_state: `[h1, c1, h2, c2, phase]` as `return_state` gives them;
             `phase`, int32 `(batch,)`, is the number of steps since the last
-            update of the second layer.
+            update of the second layer. `[h1, c1, h2, c2]` are the states at a
+            clip's start, where the phase is zero.
         mask: bool, `(batch, time)`; a step that is False leaves all states as they are.
         lengths: int `(batch,)`, the number of valid steps of each clip, in place of a mask.
         training: whether dropout is applied, with one mask a sequence.
@@ -119,13 +120,14 @@ class HierarchicalSkipRNN(keras.layers.Layer):
     def call(self, sequences, initial_state=None, mask=None, lengths=None, training=False):
         sequences = ops.cast(sequences, self.compute_dtype)
         mask = mask_of_steps(sequences, mask, lengths)
-        h1, c1, h2, c2, phase = initial_state or self._zero_states(sequences)
+        from_the_start = _is_start_of_clip(initial_state)
+        h1, c1, h2, c2, phase = self._start(sequences, initial_state)
         below, *below_rest = self.first(
             sequences, initial_state=[h1, c1], mask=mask, training=training
         )
         h2 = ops.cast(h2, below.dtype)
         schedule: EverySkipSteps | CountedSteps
-        if initial_state is None and mask is None:
+        if from_the_start and mask is None:
             schedule = EverySkipSteps(ops.shape(below)[1], self.skip)
         else:
             schedule = CountedSteps(ops.shape(below), self.skip, phase, mask)
@@ -148,13 +150,19 @@ class HierarchicalSkipRNN(keras.layers.Layer):
             results.append(below_rest[2])
         return results[0] if len(results) == 1 else tuple(results)
 
-    def _zero_states(self, sequences):
+    def _start(self, sequences, initial_state):
+        """`[h1, c1, h2, c2, phase]` with zeros for what is not given."""
+        if initial_state is not None and len(initial_state) == 5:
+            return initial_state
         shape = ops.shape(sequences)
+        phase = ops.zeros((shape[0],), dtype="int32")
+        if initial_state is not None:
+            return [*initial_state, phase]
         batch, _, *step = self._first_outputs_shape(shape)
         return [
             *self.cells[0].zero_states((shape[0], *shape[2:])),
             *self.cells[1].zero_states((batch, *step)),
-            ops.zeros((batch,), dtype="int32"),
+            phase,
         ]
 
     def _first_outputs_shape(self, sequences_shape):
@@ -169,7 +177,9 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         second = self.cells[1].state_shape(first)
         step = (height, width, first[-1] + second[-1])
         if self.emit == "updates" and time is not None:
-            time = (time + (0 if initial_state_shape is None else self.skip - 1)) // self.skip
+            # From a phase that is not known here one update more may come.
+            more = 0 if _is_start_of_clip(initial_state_shape) else self.skip - 1
+            time = (time + more) // self.skip
         shapes: list[tuple] = [(batch, time, *step) if self.return_sequences else (batch, *step)]
         if self.return_state:
             shapes += [first, first, second, second, (batch,)]
@@ -179,8 +189,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
 
     def compute_output_spec(self, sequences, initial_state=None, **kwargs):
         """Shapes and dtypes of what `call` returns."""
-        state_shape = None if initial_state is None else initial_state[0].shape
-        shapes = self.compute_output_shape(sequences.shape, state_shape)
+        state_shapes = None if initial_state is None else [state.shape for state in initial_state]
+        shapes = self.compute_output_shape(sequences.shape, state_shapes)
         if not isinstance(shapes[0], tuple):
             return keras.KerasTensor(shapes, self.compute_dtype)
         dtypes = [self.compute_dtype]
@@ -251,3 +261,8 @@ class HierarchicalSkipRNN(keras.layers.Layer):
         h2, c2 = ops.cond(ops.any(is_update), update, lambda: [h2, c2])
         outputs = ops.concatenate([h1, h2], axis=-1)
         return outputs, [*below_states, h2, c2, schedule.phase_after(phase)], attention
+
+
+def _is_start_of_clip(initial_state):
+    """Whether states, or their shapes, are those at a clip's start: none or without a phase."""
+    return initial_state is None or len(initial_state) == 4

@@ -4,8 +4,11 @@ import keras
 
 from cham_keras.layers import ConvAttentionLSTMCell, ConvLSTMCell, HierarchicalSkipRNN
 from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME
+from cham_keras.models.attention_penalty import with_penalty
 from cham_keras.models.classification_head import convolutional_head
 from cham_keras.models.clip_inputs import clip_inputs
+from cham_keras.models.initial_states import initial_states
+from cham_keras.models.recurrent_step import STATES_OF_TWO_LAYERS
 
 
 def cham(
@@ -22,10 +25,13 @@ def cham(
     unit_forget_bias=False,
     skip=2,
     emit="all",
+    initial_state="zeros",
     pooling="average",
     head_units=512,
     dropout=0.5,
     recurrent_dropout=0.0,
+    attention_penalty=0.0,
+    standardize=False,
     lengths=False,
     seed=None,
     name="cham",
@@ -46,10 +52,16 @@ def cham(
         skip: the second layer updates every `skip` steps.
         emit: `"all"` for probabilities at every step, `"updates"` at the second
             layer's updates only.
+        initial_state: of both layers: `"zeros"`; `"mean_conv"`, from the mean of the
+            clip's features; or `"learned"`, trained maps.
         pooling: `"average"` over the positions before the dense layer, or `"flatten"`.
         head_units: size of the dense layer.
         dropout: on the dense layer's outputs.
         recurrent_dropout: on the hidden states of both layers.
+        attention_penalty: weight α of α · Σ_i (1 − Σ_t a_ti)², which training adds to
+            the loss, a_ti being the maps divided by `attention_scale`; 0 for none.
+        standardize: whether the features are standardized first, channel by channel;
+            `set_feature_statistics` sets the statistics.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
             number of valid frames of each clip.
         seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
@@ -67,7 +79,7 @@ def cham(
     >>> model.output_shape
     (None, 30, 6)
     """
-    inputs, features, num_frames = clip_inputs(input_shape, lengths)
+    inputs, features, num_frames = clip_inputs(input_shape, lengths, standardize)
     shared = {
         "kernel_size": kernel_size,
         "input_kernel_size": input_kernel_size,
@@ -83,14 +95,27 @@ def cham(
         attention_scale=attention_scale,
         **shared,
     )
-    outputs, _ = HierarchicalSkipRNN(
+    # Without the phase, which is zero at a clip's start.
+    names = STATES_OF_TWO_LAYERS[:4]
+    outputs, attention = HierarchicalSkipRNN(
         [attention_cell, ConvLSTMCell(filters, **shared)],
         skip=skip,
         emit=emit,
         return_sequences=True,
         return_attention=True,
         name=RECURRENT_LAYER_NAME,
-    )(features, lengths=num_frames)
+    )(
+        features,
+        initial_state=initial_states(features, num_frames, initial_state, names, filters),
+        lengths=num_frames,
+    )
+    outputs = with_penalty(
+        outputs,
+        attention,
+        num_frames,
+        alpha=attention_penalty,
+        attention_scale=attention_scale,
+    )
     probabilities = convolutional_head(
         outputs, num_classes, units=head_units, pooling=pooling, dropout=dropout, seed=seed
     )

@@ -3,17 +3,24 @@
 import keras
 from keras import ops
 
+from cham_keras.models.feature_standardization import (
+    STANDARDIZATION_LAYER_NAME,
+    FeatureStandardization,
+)
 
-def clip_inputs(input_shape, lengths):
+
+def clip_inputs(input_shape, lengths, standardize=False):
     """Makes a model's inputs.
 
     Args:
         input_shape: `(time or None, height, width, channels)`.
         lengths: whether the model takes the number of valid frames of each clip.
+        standardize: whether the features are standardized before anything else.
 
     Returns:
         `(inputs, features, lengths)`: what `keras.Model` takes, the features
-        `(batch, time, height, width, channels)`, and int32 `(batch,)` or None.
+        `(batch, time, height, width, channels)` for all that follows, and int32
+        `(batch,)` or None.
 
     Raises:
         ValueError: `input_shape` is not of rank 4, or a size other than time is missing.
@@ -23,11 +30,24 @@ def clip_inputs(input_shape, lengths):
             "`input_shape` must be (time or None, height, width, channels). "
             f"Received: input_shape={input_shape!r}"
         )
-    features = keras.Input(input_shape, name="features")
+    inputs = features = keras.Input(input_shape, name="features")
+    if standardize:
+        features = FeatureStandardization(name=STANDARDIZATION_LAYER_NAME)(features)
     if not lengths:
-        return features, features, None
+        return inputs, features, None
     num_frames = keras.Input((), dtype="int32", name="lengths")
-    return {"features": features, "lengths": num_frames}, features, num_frames
+    return {"features": inputs, "lengths": num_frames}, features, num_frames
+
+
+def valid_steps(sequences, lengths):
+    """Which steps are no padding: bool `(batch, time)`.
+
+    Args:
+        sequences: `(batch, time, ...)`.
+        lengths: int `(batch,)`.
+    """
+    steps = ops.arange(ops.shape(sequences)[1], dtype="int32")
+    return ops.expand_dims(steps, 0) < ops.expand_dims(ops.cast(lengths, "int32"), 1)
 
 
 @keras.saving.register_keras_serializable("cham_keras")
@@ -37,10 +57,8 @@ class MeanOverTime(keras.layers.Layer):
     def call(self, features, lengths=None):
         if lengths is None:
             return ops.mean(features, axis=1)
-        steps = ops.arange(ops.shape(features)[1], dtype="int32")
-        valid = ops.expand_dims(steps, 0) < ops.expand_dims(ops.cast(lengths, "int32"), 1)
         # (batch, time) -> (batch, time, 1, 1, 1)
-        weight = ops.cast(valid, features.dtype)[:, :, None, None, None]
+        weight = ops.cast(valid_steps(features, lengths), features.dtype)[:, :, None, None, None]
         total = ops.sum(features * weight, axis=1)
         return total / ops.maximum(ops.sum(weight, axis=1), 1)
 

@@ -4,9 +4,11 @@ import keras
 
 from cham_keras.layers import ConvAttentionLSTMCell, SpatialRNN
 from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME
+from cham_keras.models.attention_penalty import with_penalty
 from cham_keras.models.classification_head import convolutional_head
 from cham_keras.models.clip_inputs import clip_inputs
 from cham_keras.models.initial_states import initial_states
+from cham_keras.models.recurrent_step import STATES_OF_ONE_LAYER
 
 
 def conv_attention(
@@ -26,6 +28,8 @@ def conv_attention(
     head_units=512,
     dropout=0.5,
     recurrent_dropout=0.0,
+    attention_penalty=0.0,
+    standardize=False,
     lengths=False,
     seed=None,
     name="conv_attention",
@@ -43,11 +47,16 @@ def conv_attention(
         attention_scale: what an attention map sums to.
         candidate_activation: `"sigmoid"` as Eq. 4 prints, or `"tanh"`.
         unit_forget_bias: whether the forget gate's bias starts at one.
-        initial_state: `"zeros"`, or `"mean_conv"`: from the mean of the clip's features.
+        initial_state: `"zeros"`; `"mean_conv"`, from the mean of the clip's features; or
+            `"learned"`, trained maps.
         pooling: `"average"` over the positions before the dense layer, or `"flatten"`.
         head_units: size of the dense layer.
         dropout: on the dense layer's outputs.
         recurrent_dropout: on the hidden state.
+        attention_penalty: weight α of α · Σ_i (1 − Σ_t a_ti)², which training adds to
+            the loss, a_ti being the maps divided by `attention_scale`; 0 for none.
+        standardize: whether the features are standardized first, channel by channel;
+            `set_feature_statistics` sets the statistics.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
             number of valid frames of each clip.
         seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
@@ -65,7 +74,7 @@ def conv_attention(
     >>> model.output_shape
     (None, None, 6)
     """
-    inputs, features, num_frames = clip_inputs(input_shape, lengths)
+    inputs, features, num_frames = clip_inputs(input_shape, lengths, standardize)
     cell = ConvAttentionLSTMCell(
         filters,
         kernel_size=kernel_size,
@@ -78,12 +87,20 @@ def conv_attention(
         recurrent_dropout=recurrent_dropout,
         seed=seed,
     )
-    outputs, _ = SpatialRNN(
+    names = STATES_OF_ONE_LAYER
+    outputs, attention = SpatialRNN(
         cell, return_sequences=True, return_attention=True, name=RECURRENT_LAYER_NAME
     )(
         features,
-        initial_state=initial_states(features, num_frames, initial_state, filters),
+        initial_state=initial_states(features, num_frames, initial_state, names, filters),
         lengths=num_frames,
+    )
+    outputs = with_penalty(
+        outputs,
+        attention,
+        num_frames,
+        alpha=attention_penalty,
+        attention_scale=attention_scale,
     )
     probabilities = convolutional_head(
         outputs, num_classes, units=head_units, pooling=pooling, dropout=dropout, seed=seed

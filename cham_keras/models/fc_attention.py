@@ -4,7 +4,8 @@ import keras
 
 from cham_keras.layers import SoftAttentionLSTMCell, SpatialRNN
 from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME
-from cham_keras.models.classification_head import dense_head
+from cham_keras.models.attention_penalty import with_penalty
+from cham_keras.models.classification_head import dense_head_of_states
 from cham_keras.models.clip_inputs import clip_inputs
 from cham_keras.models.initial_states import initial_vectors
 
@@ -21,6 +22,8 @@ def fc_attention(
     head_units=512,
     dropout=0.5,
     recurrent_dropout=0.0,
+    attention_penalty=0.0,
+    standardize=False,
     lengths=False,
     seed=None,
     name="fc_attention",
@@ -35,10 +38,14 @@ def fc_attention(
         candidate_activation: non-linearity of the candidate.
         unit_forget_bias: whether the forget gate's bias starts at one.
         initial_state: `"mean"`: h and c by a dense tanh layer each from the mean
-            feature; or `"zeros"`.
+            feature; `"learned"`: trained vectors; or `"zeros"`.
         head_units: size of the dense layer.
         dropout: before and behind the dense layer.
         recurrent_dropout: on the hidden state.
+        attention_penalty: weight α of α · Σ_i (1 − Σ_t a_ti)², which training adds to
+            the loss; 0 for none.
+        standardize: whether the features are standardized first, channel by channel;
+            `set_feature_statistics` sets the statistics.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
             number of valid frames of each clip.
         seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
@@ -56,7 +63,7 @@ def fc_attention(
     >>> model.output_shape
     (None, 30, 6)
     """
-    inputs, features, num_frames = clip_inputs(input_shape, lengths)
+    inputs, features, num_frames = clip_inputs(input_shape, lengths, standardize)
     cell = SoftAttentionLSTMCell(
         units,
         attention_units=attention_units,
@@ -65,13 +72,15 @@ def fc_attention(
         recurrent_dropout=recurrent_dropout,
         seed=seed,
     )
-    outputs, _ = SpatialRNN(
+    outputs, attention = SpatialRNN(
         cell, return_sequences=True, return_attention=True, name=RECURRENT_LAYER_NAME
     )(
         features,
         initial_state=initial_vectors(features, num_frames, initial_state, units),
         lengths=num_frames,
     )
-    outputs = keras.layers.Dropout(dropout, seed=seed, name="dropout_of_outputs")(outputs)
-    probabilities = dense_head(outputs, num_classes, units=head_units, dropout=dropout, seed=seed)
+    outputs = with_penalty(outputs, attention, num_frames, alpha=attention_penalty)
+    probabilities = dense_head_of_states(
+        outputs, num_classes, units=head_units, dropout=dropout, seed=seed
+    )
     return keras.Model(inputs, probabilities, name=name)

@@ -7,25 +7,41 @@ run again on other tensors. `streaming` and `start_states` call it.
 
 import keras
 
-from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME, with_attention
-
-#: The layers that give the first states, in models that do not start from zeros.
-_START_LAYER_NAMES = {"h": "initial_h", "c": "initial_c"}
+from cham_keras.layers import HierarchicalSkipRNN, SpatialRNN
+from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME
+from cham_keras.models.attention_penalty import PENALTY_LAYER_NAME
+from cham_keras.models.initial_states import INITIAL_LAYER_PREFIX, LearnedState
 
 
 def recurrent_layer(model):
     """The recurrent layer of a model for clips.
 
     Raises:
-        ValueError: the model is none of `cham_keras.models`.
+        ValueError: the model is none of `cham_keras.models`, or has no recurrence.
     """
     if not isinstance(model.output, keras.KerasTensor):
         raise ValueError(
             "`model` must have the probabilities as its one output, as the models of "
             f"cham_keras.models do. Received: a model with the outputs {model.output}"
         )
-    with_attention(model)  # says what a model needs that lacks it
-    return model.get_layer(RECURRENT_LAYER_NAME)
+    layers = {layer.name: layer for layer in model.layers}
+    recurrent = layers.get(RECURRENT_LAYER_NAME)
+    if not isinstance(recurrent, HierarchicalSkipRNN | SpatialRNN):
+        raise ValueError(
+            f"The model must hold a layer {RECURRENT_LAYER_NAME!r}, as the recurrent models of "
+            "cham_keras.models do. One that scores every frame by itself has no states: give it "
+            f"clips of one frame. Received: {model.name!r} with the layers {list(layers)}"
+        )
+    return recurrent
+
+
+def recurrent_outputs(model):
+    """The tensor `(batch, time, ...)` from which a model's head goes on."""
+    names = {layer.name for layer in model.layers}
+    if PENALTY_LAYER_NAME in names:
+        return model.get_layer(PENALTY_LAYER_NAME).output
+    outputs = model.get_layer(RECURRENT_LAYER_NAME).output
+    return outputs[0] if isinstance(outputs, list | tuple) else outputs
 
 
 def features_input(model):
@@ -34,11 +50,25 @@ def features_input(model):
 
 
 def start_layers(model):
-    """The layers that give the states `h` and `c` to start from; None where these are zeros."""
-    names = {layer.name for layer in model.layers}
-    if not names.issuperset(_START_LAYER_NAMES.values()):
-        return None
-    return {state: model.get_layer(name) for state, name in _START_LAYER_NAMES.items()}
+    """The layers that give the states to start from, by the states' names.
+
+    Returns:
+        a dictionary from `h`, `c` or from `h1`, `c1`, `h2`, `c2`; None for a model that
+        starts from zeros.
+    """
+    found = {
+        layer.name.removeprefix(INITIAL_LAYER_PREFIX): layer
+        for layer in model.layers
+        if layer.name.startswith(INITIAL_LAYER_PREFIX)
+    }
+    return found or None
+
+
+def learned_start(model):
+    """The layers of the trained first states by name; None where a model has none."""
+    layers = start_layers(model) or {}
+    learned = {name: layer for name, layer in layers.items() if isinstance(layer, LearnedState)}
+    return learned or None
 
 
 def run_again(inputs, outputs, new_inputs):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from cham_keras.layers import HierarchicalSkipRNN
 from cham_keras.models.model_parts import (
     features_input,
     recurrent_layer,
@@ -18,7 +19,7 @@ from cham_keras.models.recurrent_step import STEP_LAYER_NAME, RecurrentStep
 
 
 def start_states(streaming_model, batch_size=1):
-    """The states before the first frame: zeros.
+    """The states before the first frame: zeros, or those that were trained.
 
     Args:
         streaming_model: what `streaming` gave, new or loaded.
@@ -28,7 +29,7 @@ def start_states(streaming_model, batch_size=1):
         a dictionary of NumPy arrays, ready to go into the model beside `features`.
 
     Raises:
-        ValueError: the model is no streaming model, or does not start from zeros.
+        ValueError: the model is no streaming model, or starts from the mean of a clip.
 
     Example:
 
@@ -48,13 +49,13 @@ def start_states(streaming_model, batch_size=1):
             f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}"
         )
     step = streaming_model.get_layer(STEP_LAYER_NAME)
-    if not step.starts_from_zeros:
+    if not step.starts_from_zeros and step.learned_start is None:
         raise ValueError(
-            "`streaming_model` must start from zeros, but this one starts from the mean of a "
-            "clip's features. Take `start_states_from_clip`. "
+            "`streaming_model` must start from zeros or from trained states, but this one starts "
+            "from the mean of a clip's features. Take `start_states_from_clip`. "
             f"Received: streaming_model={streaming_model.name!r}"
         )
-    return _zeros(step, (batch_size, *streaming_model.input["features"].shape[1:]))
+    return step.first_states((batch_size, *streaming_model.input["features"].shape[1:]))
 
 
 def start_states_from_clip(model, features, lengths=None):
@@ -71,11 +72,11 @@ def start_states_from_clip(model, features, lengths=None):
 
     Returns:
         a dictionary of NumPy arrays for the streaming model; zeros for a model
-        that starts from zeros.
+        that starts from zeros, the trained states for one that has these.
 
     Raises:
-        ValueError: the model is none of `cham_keras.models`, the features do not go
-            with it, or lengths are given for a model without.
+        ValueError: the model is none of `cham_keras.models` or has no recurrence, the
+            features do not go with it, or lengths are given for a model without.
 
     Example:
 
@@ -98,7 +99,7 @@ def start_states_from_clip(model, features, lengths=None):
     step = RecurrentStep(recurrent)
     start = start_model(model)
     if start is None:
-        return _zeros(step, (len(features), *frame_shape))
+        return step.first_states((len(features), *frame_shape))
     inputs = {"features": features, "lengths": lengths}
     states = start({name: inputs[name] for name in start.input}, training=False)
     return {
@@ -115,8 +116,9 @@ def start_model(model):
 
     Returns:
         a functional `keras.Model` from `features` and, where the model takes them,
-        `lengths`, by name, to the states by name; the number of frames is free.
-        None for a model that starts from zeros.
+        `lengths`, by name, to the states by name; the number of frames is free, and
+        trained states are the same whatever the features. None for a model that
+        starts from zeros.
     """
     layers = start_layers(model)
     if layers is None:
@@ -130,6 +132,9 @@ def start_model(model):
         {name: layer.output for name, layer in layers.items()},
         inputs if isinstance(model.input, dict) else inputs["features"],
     )
+    if isinstance(recurrent_layer(model), HierarchicalSkipRNN):
+        # A clip's start, for every clip of the batch.
+        states["phase"] = ops.zeros_like(inputs["features"][:, 0, 0, 0, 0], dtype="int32")
     return keras.Model(inputs, states, name=f"{model.name}_start")
 
 
@@ -150,11 +155,3 @@ def _checked_lengths(model, features, lengths):
             f"`features`. Received: lengths={lengths.tolist()}"
         )
     return lengths.astype("int32")
-
-
-def _zeros(step, features_shape):
-    """Zeros for the states of a step."""
-    return {
-        name: np.zeros(shape, step.state_dtypes[name])
-        for name, shape in step.state_shapes(features_shape).items()
-    }

@@ -8,9 +8,12 @@ clips need the whole clip at once.
 import keras
 from keras import ops
 
+from cham_keras.models.feature_standardization import standardization_layer
 from cham_keras.models.model_parts import (
     features_input,
+    learned_start,
     recurrent_layer,
+    recurrent_outputs,
     run_again,
     start_layers,
 )
@@ -24,28 +27,30 @@ def streaming(model):
     gave before, it gives what the model gives for the whole clip. The weights are
     shared, not copied: training one trains both.
 
-    `start_states` gives the states before the first frame. Models with
-    `initial_state="mean_conv"` or `"mean"` (the default of `fc_attention`) start
-    from the mean of the clip's features, which a stream does not know yet:
-    `start_states_from_clip` computes their states from the whole clip, or from
-    the frames that are taken for it.
+    `start_states` gives the states before the first frame, zeros or trained ones.
+    Models with `initial_state="mean_conv"` (the default of `conv_alstm`) or `"mean"`
+    (of `fc_attention` and `average_pooled_lstm`) start from the mean of the clip's
+    features, which a stream does not know yet: `start_states_from_clip` computes
+    their states from the whole clip, or from the frames that are taken for it.
 
     A model with `emit="updates"` streams too, with probabilities at every frame:
     those of its own steps come whenever the new `phase` is 0, the others are what
     `emit="all"` would give.
 
     Args:
-        model: a model of `cham_keras.models`, new or loaded, with or without `lengths`.
+        model: a recurrent model of `cham_keras.models`, new or loaded, with or without
+            `lengths`.
 
     Returns:
         a functional `keras.Model` from a dictionary to a dictionary. In:
         `features` `(batch, height, width, channels)` of one frame, and the states:
         `h1`, `c1`, `h2`, `c2` and `phase`, int32 `(batch,)`, for CHAM, and `h`, `c`
         for the models of one layer. Out: `probabilities` `(batch, num_classes)`,
-        `attention` `(batch, height, width)`, and the new states under the same names.
+        `attention` `(batch, height, width)` of a model that has it, and the new states
+        under the same names.
 
     Raises:
-        ValueError: the model is none of `cham_keras.models`.
+        ValueError: the model is none of `cham_keras.models`, or has no recurrence.
 
     Example:
 
@@ -65,6 +70,7 @@ def streaming(model):
     step = RecurrentStep(
         recurrent,
         starts_from_zeros=start_layers(model) is None,
+        learned_start=learned_start(model),
         dtype=recurrent.dtype_policy,
         name=STEP_LAYER_NAME,
     )
@@ -74,10 +80,11 @@ def streaming(model):
         name: keras.Input(shape[1:], dtype=step.state_dtypes[name], name=name)
         for name, shape in step.state_shapes(features.shape).items()
     }
-    results = step(features, states)
+    standardize = standardization_layer(model)
+    results = step(features if standardize is None else standardize(features), states)
     # The head knows clips only, so this frame is a clip of one step.
     outputs = ops.expand_dims(results.pop("outputs"), 1)
-    probabilities = run_again(recurrent.output[0], model.output, outputs)
+    probabilities = run_again(recurrent_outputs(model), model.output, outputs)
     return keras.Model(
         {"features": features, **states},
         {"probabilities": ops.squeeze(probabilities, 1), **results},

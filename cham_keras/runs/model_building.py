@@ -2,14 +2,17 @@
 
 import dataclasses
 import inspect
+from collections.abc import Callable, Mapping
 
 import keras
 
 from cham_keras import models
 from cham_keras.runs.settings import ModelSettings
 
+_UNITS = {"filters": "units", "attention_filters": "attention_units"}
+
 #: Settings that a builder calls by another name.
-_OTHER_NAMES = {"fc_attention": {"filters": "units", "attention_filters": "attention_units"}}
+_OTHER_NAMES = {"fc_attention": _UNITS, "average_pooled_lstm": _UNITS}
 
 
 def build_model(
@@ -38,8 +41,7 @@ def build_model(
     >>> sorted(model.input)
     ['features', 'lengths']
     """
-    builder = getattr(models, model_settings.name)
-    return builder(
+    return _builder(model_settings)(
         (None, *feature_shape),
         num_classes,
         lengths=True,
@@ -52,15 +54,18 @@ def builder_arguments(model_settings: ModelSettings) -> dict[str, object]:
     """The keyword arguments of the builder that settings stand for.
 
     Settings that are None keep the builder's own default.
+
+    Raises:
+        ValueError: a setting is away from its default that the model does not have.
     """
     name = model_settings.name
-    known = inspect.signature(getattr(models, name)).parameters
+    known = _parameters(model_settings)
     arguments = {}
     for field in dataclasses.fields(model_settings):
         value = getattr(model_settings, field.name)
         if field.name == "name" or value is None:
             continue
-        argument = _OTHER_NAMES.get(name, {}).get(field.name, field.name)
+        argument = _argument(name, field.name)
         if argument in known:
             arguments[argument] = value
         elif value != field.default:
@@ -69,3 +74,45 @@ def builder_arguments(model_settings: ModelSettings) -> dict[str, object]:
                 f"Received: {value!r}. Leave it out, or choose another `model.name`."
             )
     return arguments
+
+
+def resolved_model_settings(model_settings: ModelSettings) -> ModelSettings:
+    """Fills in what is not given with the model's own defaults.
+
+    Args:
+        model_settings: which model, and its sizes.
+
+    Returns:
+        settings that build the same model. What the model does not have stays as it
+        is, and so does what follows another setting, like `input_kernel_size`.
+
+    Raises:
+        ValueError: a setting is away from its default that the model does not have.
+
+    Example:
+
+    >>> resolved = resolved_model_settings(ModelSettings(name="conv_alstm"))
+    >>> resolved.head_units, resolved.dropout, resolved.initial_state
+    (1024, 0.7, 'mean_conv')
+    """
+    builder_arguments(model_settings)  # refuses what the model does not have
+    known = _parameters(model_settings)
+    filled = {}
+    for field in dataclasses.fields(model_settings):
+        argument = _argument(model_settings.name, field.name)
+        if getattr(model_settings, field.name) is None and argument in known:
+            filled[field.name] = known[argument].default
+    return dataclasses.replace(model_settings, **filled)
+
+
+def _builder(model_settings: ModelSettings) -> Callable[..., keras.Model]:
+    return getattr(models, model_settings.name)
+
+
+def _parameters(model_settings: ModelSettings) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(_builder(model_settings)).parameters
+
+
+def _argument(model_name: str, setting: str) -> str:
+    """What the model's builder calls a setting."""
+    return _OTHER_NAMES.get(model_name, {}).get(setting, setting)

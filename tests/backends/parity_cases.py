@@ -15,6 +15,7 @@ from keras import ops
 
 from cham_keras import models
 from cham_keras.layers import (
+    AveragePooledLSTMCell,
     ConvAttentionLSTMCell,
     ConvLSTMCell,
     HierarchicalSkipRNN,
@@ -32,13 +33,31 @@ CELLS = {
     "conv_attention": lambda: ConvAttentionLSTMCell(FILTERS, attention_filters=3, **ATTENTION),
     "conv": lambda: ConvLSTMCell(FILTERS, input_kernel_size=(1, 3), **ZEROS),
     "soft_attention": lambda: SoftAttentionLSTMCell(FILTERS, attention_units=3, **ATTENTION),
+    "average_pooled": lambda: AveragePooledLSTMCell(FILTERS, **ZEROS),
 }
+HEAD = {"head_units": 4, "dropout": 0.0}
 MODELS = {
-    "cham": functools.partial(models.cham, filters=FILTERS),
-    "conv_attention": functools.partial(
-        models.conv_attention, filters=FILTERS, initial_state="mean_conv", pooling="flatten"
+    "cham": functools.partial(models.cham, filters=FILTERS, **HEAD),
+    "cham_with_all_it_can_have": functools.partial(
+        models.cham,
+        filters=FILTERS,
+        initial_state="learned",
+        attention_penalty=0.5,
+        standardize=True,
+        **HEAD,
     ),
-    "fc_attention": functools.partial(models.fc_attention, units=FILTERS),
+    "conv_attention": functools.partial(
+        models.conv_attention,
+        filters=FILTERS,
+        initial_state="mean_conv",
+        pooling="flatten",
+        **HEAD,
+    ),
+    "fc_attention": functools.partial(models.fc_attention, units=FILTERS, **HEAD),
+    "conv_alstm": functools.partial(models.conv_alstm, filters=FILTERS, **HEAD),
+    "average_pooled_lstm": functools.partial(models.average_pooled_lstm, units=FILTERS, **HEAD),
+    "softmax_regression": functools.partial(models.softmax_regression, l2=0.1),
+    "spatial_convnet": functools.partial(models.spatial_convnet, dropout=0.0),
 }
 IMPLEMENTATIONS = ("step", "hoisted")
 SETTINGS = ("whole", "lengths", "initial_state")
@@ -136,11 +155,15 @@ def loss_case(over_time):
 
 
 def model_case(name):
-    """Probabilities, attention maps and the gradients of the loss."""
-    model = models.with_attention(build_model(name))
+    """Probabilities, attention maps where there are any, and the gradients of the loss."""
+    model = build_model(name)
+    if models.has_attention(model):
+        model = models.with_attention(model)
 
     def total(tensors):
         outputs = model(tensors, training=True)
+        if not isinstance(outputs, dict):
+            outputs = {"probabilities": outputs}
         return SequenceCrossEntropy()(LABELS, outputs["probabilities"]), outputs
 
     (value, outputs), gradients = value_and_gradients(total, model.trainable_variables, INPUTS)
@@ -176,13 +199,18 @@ def prediction(model):
 def unfilled_model(name):
     """A model for clips of any length, without dropout; building one takes seconds on JAX."""
     shape = (None, *CLIPS.shape[2:])
-    return MODELS[name](shape, 3, head_units=4, dropout=0.0, lengths=True)
+    return MODELS[name](shape, 3, lengths=True)
 
 
 def build_model(name):
     """The same with weights from NumPy's generator."""
     model = unfilled_model(name)
     fill(model.trainable_variables)
+    if "standardization" in [layer.name for layer in model.layers]:
+        channels = CLIPS.shape[-1]
+        models.set_feature_statistics(
+            model, numbers(channels, seed=5), numbers(channels, seed=6) ** 2
+        )
     return model
 
 

@@ -49,6 +49,27 @@ BUILDERS = {
     "fc_attention from the mean": lambda **kwargs: models.fc_attention(
         SHAPE, 3, units=4, head_units=8, **kwargs
     ),
+    "cham from trained states": lambda **kwargs: models.cham(
+        SHAPE,
+        3,
+        filters=4,
+        head_units=8,
+        initial_state="learned",
+        attention_penalty=0.1,
+        standardize=True,
+        **kwargs,
+    ),
+    "cham from the mean": lambda **kwargs: models.cham(
+        SHAPE, 3, filters=4, head_units=8, initial_state="mean_conv", **kwargs
+    ),
+    "average_pooled_lstm": lambda **kwargs: models.average_pooled_lstm(
+        SHAPE, 3, units=4, head_units=8, standardize=True, **kwargs
+    ),
+}
+LEARNED = {
+    "cham": BUILDERS["cham from trained states"],
+    "conv_attention": lambda: models.conv_attention(SHAPE, 3, filters=4, initial_state="learned"),
+    "fc_attention": lambda: models.fc_attention(SHAPE, 3, units=4, initial_state="learned"),
 }
 
 
@@ -58,8 +79,10 @@ def build(request):
 
 
 def with_drawn_weights(model, seed=0):
-    """Weights large enough for every step to matter."""
+    """Weights large enough for every step to matter, and statistics where a model has them."""
     rng = np.random.default_rng(seed)
+    if "standardization" in [layer.name for layer in model.layers]:
+        models.set_feature_statistics(model, [0.5, -1.0, 2.0], [4.0, 0.5, 1.0])
     for weight in model.trainable_weights:
         weight.assign(rng.normal(scale=0.5, size=weight.shape))
     return model
@@ -67,7 +90,7 @@ def with_drawn_weights(model, seed=0):
 
 def run_stream(step, states, clips):
     """Feeds clips frame by frame: scores and maps as for the whole clips, and the last states."""
-    names = {"probabilities", "attention", "phase"} & {"probabilities", "attention", *states}
+    names = {"probabilities", "attention", "phase"} & set(step.output)
     collected: dict[str, list] = {name: [] for name in names}
     for frame in np.moveaxis(clips, 1, 0):
         outputs = step.predict_on_batch({"features": frame, **states})
@@ -77,9 +100,16 @@ def run_stream(step, states, clips):
     return {name: np.stack(steps, axis=1) for name, steps in collected.items()}, states
 
 
+def of_whole_clips(model, inputs):
+    """Scores of the model for clips and, where it has them, its maps."""
+    if models.has_attention(model):
+        return models.with_attention(model).predict(inputs, verbose=0)
+    return {"probabilities": model.predict(inputs, verbose=0)}
+
+
 def assert_equals_whole_clip(streamed, model, clips, **tolerance):
-    whole = models.with_attention(model).predict(clips, verbose=0)
-    for name in ("probabilities", "attention"):
+    whole = of_whole_clips(model, clips)
+    for name in whole:
         np.testing.assert_allclose(streamed[name], whole[name], **{"atol": 1e-6, **tolerance})
 
 
@@ -99,8 +129,8 @@ def test_a_model_with_lengths_streams_the_valid_frames(build):
     states = models.start_states_from_clip(model, CLIPS, lengths)
     streamed, _ = run_stream(models.streaming(model), states, CLIPS)
     batch = {"features": CLIPS, "lengths": lengths}
-    whole = models.with_attention(model).predict(batch, verbose=0)
-    for name in ("probabilities", "attention"):
+    whole = of_whole_clips(model, batch)
+    for name in whole:
         for clip, length in enumerate(lengths):
             np.testing.assert_allclose(
                 streamed[name][clip, :length], whole[name][clip, :length], atol=1e-6
@@ -289,6 +319,36 @@ def test_zeros_are_no_start_for_a_model_that_starts_from_the_mean(tmp_path):
     for each in (step, keras.saving.load_model(tmp_path / "step.keras")):
         with pytest.raises(ValueError, match="Take `start_states_from_clip`"):
             models.start_states(each, 1)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_trained_states_start_a_stream_without_a_clip(name, tmp_path):
+    model = with_drawn_weights(LEARNED[name]())
+    step = models.streaming(model)
+    step.save(tmp_path / "step.keras")
+    from_clip = models.start_states_from_clip(model, CLIPS)
+    for each in (step, keras.saving.load_model(tmp_path / "step.keras")):
+        states = models.start_states(each, 2)
+        assert sorted(states) == sorted(from_clip)
+        for state, start in states.items():
+            np.testing.assert_array_equal(start, from_clip[state])
+            assert np.abs(start).max() > 0.1 or state == "phase"
+        streamed, _ = run_stream(each, states, CLIPS)
+        assert_equals_whole_clip(streamed, model, CLIPS)
+
+
+def test_training_the_model_for_clips_moves_the_start_of_its_stream():
+    model = models.fc_attention(SHAPE, 3, units=4, initial_state="learned")
+    step = models.streaming(model)
+    assert not models.start_states(step)["h"].any()
+    model.get_layer("initial_h").state.assign([1.0, 2.0, 3.0, 4.0])
+    assert models.start_states(step, 2)["h"].tolist() == [[1.0, 2.0, 3.0, 4.0]] * 2
+
+
+@pytest.mark.parametrize("build", [models.softmax_regression, models.spatial_convnet])
+def test_what_scores_every_frame_by_itself_has_no_stream(build):
+    with pytest.raises(ValueError, match="give it clips of one frame. Received: '"):
+        models.streaming(build(SHAPE, 3))
 
 
 @pytest.mark.parametrize(

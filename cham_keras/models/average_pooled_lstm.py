@@ -1,0 +1,79 @@
+"""Average-pooled LSTM: FC-Attention with the same weight at every position."""
+
+import keras
+
+from cham_keras.layers import AveragePooledLSTMCell, SpatialRNN
+from cham_keras.models.attention_maps import RECURRENT_LAYER_NAME
+from cham_keras.models.classification_head import dense_head_of_states
+from cham_keras.models.clip_inputs import clip_inputs
+from cham_keras.models.initial_states import initial_vectors
+
+
+def average_pooled_lstm(
+    input_shape,
+    num_classes,
+    *,
+    units=512,
+    candidate_activation="tanh",
+    unit_forget_bias=False,
+    initial_state="mean",
+    head_units=512,
+    dropout=0.5,
+    recurrent_dropout=0.0,
+    standardize=False,
+    lengths=False,
+    seed=None,
+    name="average_pooled_lstm",
+):
+    """Builds the average-pooled LSTM of the paper's [10] (Table 4).
+
+    In [10] it is the soft attention LSTM without its attention, so first states and
+    head are those of `fc_attention`.
+
+    Args:
+        input_shape: `(time or None, height, width, channels)` of the features.
+        num_classes: number of classes.
+        units: size of the states.
+        candidate_activation: non-linearity of the candidate.
+        unit_forget_bias: whether the forget gate's bias starts at one.
+        initial_state: `"mean"`: h and c by a dense tanh layer each from the mean
+            feature; `"learned"`: trained vectors; or `"zeros"`.
+        head_units: size of the dense layer.
+        dropout: before and behind the dense layer.
+        recurrent_dropout: on the hidden state.
+        standardize: whether the features are standardized first, channel by channel;
+            `set_feature_statistics` sets the statistics.
+        lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
+            number of valid frames of each clip.
+        seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
+        name: name of the model.
+
+    Returns:
+        a functional `keras.Model` from features `(batch, time, height, width,
+        channels)`, or from `{"features", "lengths"}`, to probabilities
+        `(batch, time, num_classes)`.
+
+    Example:
+
+    >>> from cham_keras import models
+    >>> model = models.average_pooled_lstm((30, 7, 7, 64), num_classes=6, units=32)
+    >>> model.output_shape
+    (None, 30, 6)
+    """
+    inputs, features, num_frames = clip_inputs(input_shape, lengths, standardize)
+    cell = AveragePooledLSTMCell(
+        units,
+        candidate_activation=candidate_activation,
+        unit_forget_bias=unit_forget_bias,
+        recurrent_dropout=recurrent_dropout,
+        seed=seed,
+    )
+    outputs = SpatialRNN(cell, return_sequences=True, name=RECURRENT_LAYER_NAME)(
+        features,
+        initial_state=initial_vectors(features, num_frames, initial_state, units),
+        lengths=num_frames,
+    )
+    probabilities = dense_head_of_states(
+        outputs, num_classes, units=head_units, dropout=dropout, seed=seed
+    )
+    return keras.Model(inputs, probabilities, name=name)
