@@ -29,6 +29,8 @@ class SequenceCrossEntropy(keras.losses.Loss):
 
     Args:
         over_time: `"sum"` as printed, or `"mean"` over the clip's valid steps.
+        label_smoothing: share e of each label that is spread over all C classes evenly, so
+            that the label's own class has 1 - e + e / C and any other e / C.
         **kwargs: of `keras.losses.Loss`.
 
     Call arguments:
@@ -38,7 +40,7 @@ class SequenceCrossEntropy(keras.losses.Loss):
         sample_weight: `(batch,)`, a weight a clip.
 
     Raises:
-        ValueError: `over_time` is neither.
+        ValueError: `over_time` is neither, or `label_smoothing` is not in [0, 1).
 
     Example:
 
@@ -50,13 +52,21 @@ class SequenceCrossEntropy(keras.losses.Loss):
     2.0
     """
 
-    def __init__(self, over_time="sum", name="sequence_cross_entropy", **kwargs):
+    def __init__(
+        self, over_time="sum", label_smoothing=0.0, name="sequence_cross_entropy", **kwargs
+    ):
         super().__init__(name=name, **kwargs)
         if over_time not in ("sum", "mean"):
             raise ValueError(
                 f"`over_time` must be 'sum' or 'mean'. Received: over_time={over_time!r}"
             )
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "`label_smoothing` must be at least 0 and below 1. "
+                f"Received: label_smoothing={label_smoothing!r}"
+            )
         self.over_time = over_time
+        self.label_smoothing = label_smoothing
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; a mask that Keras has hung on `y_pred` marks padding too."""
@@ -72,13 +82,26 @@ class SequenceCrossEntropy(keras.losses.Loss):
         labels = labels_of_steps(y_true, y_pred)
         valid = ops.not_equal(labels, PADDING_LABEL)
         # Padding takes class 0's probability here and is set to zero below.
-        of_steps = ops.sparse_categorical_crossentropy(ops.where(valid, labels, 0), y_pred)
+        of_steps = self._of_steps(ops.where(valid, labels, 0), y_pred)
         total = ops.sum(ops.where(valid, of_steps, 0.0), axis=1)
         if self.over_time == "sum":
             return total
         num_valid = ops.sum(ops.cast(valid, total.dtype), axis=1)
         return total / ops.maximum(num_valid, 1)
 
+    def _of_steps(self, labels, y_pred):
+        """The cross entropy of each step, `(batch, time)`."""
+        if not self.label_smoothing:
+            return ops.sparse_categorical_crossentropy(labels, y_pred)
+        num_classes = y_pred.shape[-1]
+        own = ops.one_hot(labels, num_classes, dtype=y_pred.dtype)
+        share = self.label_smoothing
+        return ops.categorical_crossentropy((1 - share) * own + share / num_classes, y_pred)
+
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "over_time": self.over_time}
+        return {
+            **super().get_config(),
+            "over_time": self.over_time,
+            "label_smoothing": self.label_smoothing,
+        }

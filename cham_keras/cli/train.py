@@ -1,13 +1,13 @@
 """`cham train`: shards and settings in, a run folder out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
 
 from cham_keras.cli.locations import Location
-from cham_keras.progress import stdout
+from cham_keras.progress import stderr, stdout
 from cham_keras.runs.settings import RunSettings
 
 
@@ -16,31 +16,59 @@ def train(
     *,
     out: Path,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    devices: int | Literal["all"] = 1,
+    hosts: str | None = None,
+    host_index: int | None = None,
     run: Annotated[RunSettings, Parameter(name="*")] = RunSettings(),  # noqa: B008  frozen
-) -> None:
+) -> int:
     """Train a model on shards of features.
 
     The defaults are the paper's protocol. The model with the best accuracy over the
     split `validation` is kept; `test` is not looked at.
+
+    A run that was killed, or stopped by Ctrl-C or SIGTERM, goes on with the same command,
+    and ends as if it had not been.
 
     Examples:
 
         cham train shards --out runs/cham
         cham train shards --out runs/small --model.filters 64 --epochs 30 --data.batch-size 8
         cham --settings runs/small/settings.toml train shards --out runs/again --seed 1
+        cham train shards --out runs/parts --optimizer.accumulation-steps 8  # less memory
+        cham train shards --out runs/wide --devices all
 
     Parameters
     ----------
     shards
         Folder that `cham extract` has written.
     out
-        The run folder to write; new or empty.
+        The run folder to write; new, empty, or with this run unfinished.
     overwrite
-        Write over the run that is already there.
+        Begin anew, over the run that is already there.
+    devices
+        How many GPUs of this host share each batch, or all; docs/many_devices.md.
+    hosts
+        ADDRESS:PORT of every host, with commas; the same command on each, with KERAS_BACKEND=jax.
+        Or the environment's KERAS_DISTRIBUTION_JOB_ADDRESSES.
+    host_index
+        Which of these this is, counted from 0; the first one writes the run folder. Or the
+        environment's KERAS_DISTRIBUTION_PROCESS_ID.
     """
+    from cham_keras.training import TrainingStopped
     from cham_keras.training import train as train_on_shards
+    from cham_keras.training.hosts import named_hosts
 
-    finished = train_on_shards(shards, out, run, overwrite=overwrite)
+    together = named_hosts(hosts, host_index)
+    try:
+        finished = train_on_shards(
+            shards, out, run, overwrite=overwrite, devices=devices, hosts=together
+        )
+    except TrainingStopped as stop:
+        stderr.print(f"{stop} The same command goes on from there.")
+        return stop.exit_code
+    if together is not None and together.index:
+        stdout.print(f"Host {together.index} is done. The run lies on host 0.")
+        return 0
     metrics = finished.metrics()
     kept = ", ".join(f"{name} {value:.3f}" for name, value in metrics["kept"].items())
     stdout.print(
@@ -52,3 +80,4 @@ def train(
         escape(f"The run lies in {out}. Next: cham evaluate {out} --shards {shards}"),
         soft_wrap=True,
     )
+    return 0

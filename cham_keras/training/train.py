@@ -1,40 +1,54 @@
-"""The fit: from a folder of shards and settings to a run folder."""
+"""The fit: from a folder of shards and settings to a run folder.
+
+A fit that was killed or stopped goes on with the same call, and ends as if nothing had been:
+`run_start` finds it, `checkpoint` gives its variables back, `training_data` begins with the
+batch that comes next, and `callbacks.keep_run` writes all that is needed for it.
+
+Many devices or one: `devices` chooses a `DeviceLayout`, which is asked where the model lives, what
+`fit` gets and which folder is written.
+"""
 
 import dataclasses
-import functools
-import math
-import time
+import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from cham_keras.data import (
-    Manifest,
-    clip_dataset,
-    clips_in_split,
-    read_manifest,
-    shard_errors_named,
-    write_manifest,
-)
-from cham_keras.files import write_json
-from cham_keras.losses import SequenceCrossEntropy
-from cham_keras.metrics import ClipAccuracy, FrameAccuracy
+from cham_keras import models
+from cham_keras.data import Manifest, read_manifest, shard_errors_named
+from cham_keras.files import replacing_file, write_json
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
-from cham_keras.runs import OptimizerSettings, Run, RunSettings, build_model, open_run
+from cham_keras.runs import Run, RunSettings, open_run
 from cham_keras.runs.run_folder import (
-    HISTORY_FILE,
-    MANIFEST_FILE,
+    CHECKPOINT_FILE,
+    LAST_MODEL_FILE,
     METRICS_FILE,
     MODEL_FILE,
-    SETTINGS_FILE,
     TENSORBOARD_FOLDER,
-    VERSIONS_FILE,
-    environment,
 )
-from cham_keras.settings import write_settings
-from cham_keras.training.callbacks import HistoryFile, KeepModel, ProgressBar, StopOnBadLoss
+from cham_keras.training.bad_batches import BadBatches
+from cham_keras.training.callbacks.bad_loss import StopOnBadLoss
+from cham_keras.training.callbacks.keep_run import KeepRun
+from cham_keras.training.callbacks.progress import ProgressBar
+from cham_keras.training.callbacks.tensorboard import AttentionLog, TensorBoardLog
+from cham_keras.training.checkpoint import Values, restore_variables
+from cham_keras.training.compilation import build_and_compile
+from cham_keras.training.device_layout import DeviceLayout
+from cham_keras.training.devices import Devices, device_layout
+from cham_keras.training.feature_statistics import feature_statistics
+from cham_keras.training.hosts import Hosts
+from cham_keras.training.input_wait import InputWait
+from cham_keras.training.resume_state import FitPlan, FitState, fit_plan
+from cham_keras.training.run_start import begin_run, check_run_folder, locked_run_folder
+from cham_keras.training.stop_signals import StopSignals
+from cham_keras.training.training_data import (
+    batch_size_of_part,
+    notice_short_clips,
+    training_clips,
+    validation_clips,
+)
 
 
 def train(
@@ -43,168 +57,232 @@ def train(
     settings: RunSettings | None = None,
     *,
     overwrite: bool = False,
+    devices: Devices = 1,
+    hosts: Hosts | None = None,
 ) -> Run:
-    """Trains a model on shards and writes a run folder.
+    """Trains a model on shards and writes a run folder; goes on with a run that was broken off.
 
-    The model with the best accuracy over the clips of the split `validation`
+    The model with the best figure (`monitor`) over the clips of the split `validation`
     is kept; without such a split, the model of the last epoch. The split `test`
     is not looked at.
 
+    Where the folder holds the same run unfinished, it goes on from its last checkpoint.
+    On a CPU it ends with the bits of an unbroken run: weights, optimizer, history, metrics.
+
     Args:
         shards: a folder that `cham extract` has written.
-        out: the run folder to write; new or empty.
+        out: the run folder to write; new or empty, or with this run unfinished.
         settings: what to train and how; the paper's protocol by default.
-        overwrite: whether a run that is already there may be written over.
+        overwrite: whether to begin anew in a folder that holds files.
+        devices: how many devices of this host share a step, or "all". What is trained does
+            not depend on it, but for the order of additions (docs/many_devices.md).
+        hosts: the hosts that train together, on JAX; each of them makes the same call.
 
     Returns:
-        the run.
+        the run; on other hosts than the first one, of a folder that is gone.
 
     Raises:
-        ValueError: a setting does not fit the model or the shards, or the loss diverges.
-        FileExistsError: the folder holds files.
+        ValueError: a setting does not fit the model, the shards or the devices, or the
+            folder holds an unfinished run with other settings or shards.
+        NonFiniteFeaturesError: a clip holds NaN or infinite features; it is named.
+        NonFiniteLossError: training diverges.
+        FileExistsError: the folder holds a finished run or other files.
+        BlockingIOError: another process trains in the folder.
+        TrainingStopped: after Ctrl-C or SIGTERM; the same call goes on.
     """
     shards, out = as_path(shards), Path(out)
-    manifest = read_manifest(shards)
     settings = resolve(settings or RunSettings())
-    if out.exists() and any(out.iterdir()) and not overwrite:
-        raise FileExistsError(
-            f"The run folder must be new or empty. Received: {out}. "
-            "Name another folder, or pass --overwrite."
-        )
-    keras.utils.set_random_seed(settings.seed)
-    model = build_model(
-        settings.model, manifest.feature_shape, len(manifest.classes), seed=settings.seed
-    )
-    compile_model(model, settings)
-    training_clips, validation_clips = clip_datasets(shards, settings)
-    _notice_short_clips(shards, settings)
+    layout = device_layout(devices, hosts)
+    with layout.scope():
+        manifest = read_manifest(shards)
+        layout.check(settings, manifest)
+        with layout.run_folder(out) as folder:
+            return _train(shards, folder, settings, manifest, layout, overwrite)
 
-    steps_per_epoch = math.ceil(manifest.split("train").clips / settings.data.batch_size)
-    num_epochs = settings.epochs or math.ceil(settings.iterations / steps_per_epoch)
-    bar = ProgressBar(f"training {settings.model.name}", num_epochs * steps_per_epoch)
-    watched = "val_clip_accuracy" if validation_clips is not None else None
-    keep = KeepModel(out / MODEL_FILE, watched)
-    early_stopping = _early_stopping(watched, settings.patience)
-    _write_what_is_known(out, manifest, settings)
-    started = time.monotonic()
-    try:
-        with shard_errors_named():
-            history = model.fit(
-                training_clips,
-                validation_data=validation_clips,
-                epochs=num_epochs,
-                steps_per_epoch=steps_per_epoch,
-                shuffle=False,  # the data set shuffles
-                verbose=0,
-                callbacks=[
-                    bar,
-                    StopOnBadLoss(),
-                    HistoryFile(out / HISTORY_FILE),
-                    keras.callbacks.TensorBoard(out / TENSORBOARD_FOLDER),
-                    keep,
-                    *early_stopping,
-                ],
-            ).history
-    finally:
-        bar.close()
-    metrics = _summary(model, history, keep.epoch, settings, time.monotonic() - started)
-    write_json(out / METRICS_FILE, metrics)
+
+def _train(
+    shards: AnyPath,
+    out: Path,
+    settings: RunSettings,
+    manifest: Manifest,
+    layout: DeviceLayout,
+    overwrite: bool,
+) -> Run:
+    check_run_folder(out, settings, manifest, overwrite)
+    validation = validation_clips(shards, settings)
+    plan = fit_plan(settings, manifest.split("train").clips, validation is not None)
+    model = build_and_compile(settings, manifest)
+    notice_short_clips(shards, settings)
+    if validation is None:
+        stderr.print("No split `validation` in the shards: the last epoch's model is kept.")
+    with locked_run_folder(out), StopSignals() as signals:
+        state, restored = begin_run(out, settings, manifest, overwrite)
+        _set_variables(model, shards, settings, restored, out / CHECKPOINT_FILE)
+        layout.spread(model)
+        if restored is not None:
+            stderr.print(
+                f"An unfinished run goes on at step {state.step(plan)} of "
+                f"{plan.num_epochs * plan.steps_per_epoch}."
+            )
+        keep = KeepRun(
+            out,
+            state,
+            plan,
+            layout.signals(signals),
+            checkpoint_minutes=settings.checkpoint_minutes,
+            num_classes=len(manifest.classes),
+            restored=restored,
+        )
+        keep.begin(model)
+        if validation is not None:
+            num_clips = manifest.split("validation").clips
+            batch_size = batch_size_of_part(settings)
+            validation = layout.validation_clips(validation, num_clips, batch_size)
+        fit = _Fit(model, shards, settings, state, plan, validation, keep, layout, out)
+        try:
+            with shard_errors_named():
+                fit.run()
+        finally:
+            fit.close()
+        _write_end(model, state, plan, settings, out)
     return open_run(out)
 
 
 def resolve(settings: RunSettings) -> RunSettings:
-    """Fills in what depends on other settings: the paper's number of frames for the model."""
+    """Fills in what depends on other settings: the paper's number of frames for the model.
+
+    Raises:
+        ValueError: two settings do not go together.
+    """
+    parts, batch_size = settings.optimizer.accumulation_steps, settings.data.batch_size
+    if batch_size % parts:
+        raise ValueError(
+            f"`optimizer.accumulation_steps` must divide `data.batch_size`, {batch_size}. "
+            f"Received: {parts}."
+        )
     data = dataclasses.replace(settings.data, num_frames=settings.num_frames)
     return dataclasses.replace(settings, data=data)
 
 
-def compile_model(model: keras.Model, settings: RunSettings) -> None:
-    """Gives a model the optimizer, the loss of Eq. 9 and the accuracies."""
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            learning_rate_schedule(settings.optimizer),
-            global_clipnorm=settings.optimizer.clip_norm,
-        ),
-        loss=SequenceCrossEntropy(over_time=settings.loss_over_time),
-        metrics=[FrameAccuracy(), ClipAccuracy()],
-    )
-
-
-def learning_rate_schedule(settings: OptimizerSettings) -> Any:
-    """The learning rate as a number, or as a schedule with one fall."""
-    if settings.decay_iteration == "never":
-        return settings.learning_rate
-    return keras.optimizers.schedules.PiecewiseConstantDecay(
-        # The schedule changes after its boundary; the decayed rate holds from the iteration on.
-        [settings.decay_iteration - 1],
-        [settings.learning_rate, settings.learning_rate * settings.decay_factor],
-    )
-
-
-def clip_datasets(shards: AnyPath | str, settings: RunSettings) -> tuple[Any, Any]:
-    """The training clips, random and without end, and the validation clips or None."""
-    read = functools.partial(
-        clip_dataset,
-        shards,
-        num_frames=settings.num_frames,
-        batch_size=settings.data.batch_size,
-        short_clips=settings.data.short_clips,
-        seed=settings.seed,
-    )
-    training_clips = read(split="train", sampling="random", shuffle=True, repeat=True)
-    if "validation" not in read_manifest(shards).splits:
-        stderr.print("No split `validation` in the shards: the last epoch's model is kept.")
-        return training_clips, None
-    return training_clips, read(split="validation", sampling="uniform")
-
-
-def _early_stopping(watched: str | None, patience: int | None) -> list[Any]:
-    if patience is None:
-        return []
-    if watched is None:
-        raise ValueError(
-            "`patience` needs a split `validation`. "
-            f"Received: patience={patience} and shards without one."
-        )
-    return [keras.callbacks.EarlyStopping(monitor=watched, mode="max", patience=patience)]
-
-
-def _write_what_is_known(out: Path, manifest: Manifest, settings: RunSettings) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL_FILE, METRICS_FILE):  # of a run that is being written over
-        (out / name).unlink(missing_ok=True)
-    write_settings(
-        out / SETTINGS_FILE, settings, comment="Train again with: cham train SHARDS --settings"
-    )
-    write_manifest(manifest, out / MANIFEST_FILE)
-    write_json(out / VERSIONS_FILE, {**environment(), "seed": settings.seed})
-
-
-def _summary(
+def _set_variables(
     model: keras.Model,
-    history: dict[str, list[float]],
-    kept_epoch: int,
+    shards: AnyPath,
     settings: RunSettings,
-    seconds: float,
-) -> dict[str, Any]:
-    return {
+    restored: Values | None,
+    checkpoint: Path,
+) -> None:
+    """The checkpoint's values; for a new run, the statistics that the model standardizes with."""
+    if restored is not None:
+        restore_variables(model, restored, checkpoint)
+    elif getattr(settings.model, "standardize", False):
+        models.set_feature_statistics(model, *feature_statistics(shards, settings.num_frames))
+
+
+class _Fit:
+    """Calls `fit` as often as it takes: once, or once more for an epoch that was broken off."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        shards: AnyPath,
+        settings: RunSettings,
+        state: FitState,
+        plan: FitPlan,
+        validation: Any,
+        keep: KeepRun,
+        layout: DeviceLayout,
+        out: Path,
+    ):
+        self._model, self._shards, self._settings = model, shards, settings
+        self._state, self._plan, self._validation, self._keep = state, plan, validation, keep
+        self._layout = layout
+        self._wait = InputWait()
+        self._bar = ProgressBar(
+            f"training {settings.model.name}", state, plan, settings.optimizer, self._wait
+        )
+        self._callbacks = self._list_callbacks(out / TENSORBOARD_FOLDER)
+
+    def run(self) -> None:
+        """Trains until the plan is done."""
+        state, plan = self._state, self._plan
+        if state.is_finished(plan):
+            return
+        if state.batch == plan.batches_per_epoch:
+            self._validate()
+        elif state.batch:
+            self._fit_epochs(state.epoch + 1, plan.batches_per_epoch - state.batch)
+        if not state.is_finished(plan):
+            self._fit_epochs(plan.num_epochs, plan.batches_per_epoch)
+
+    def close(self) -> None:
+        """Leaves the progress bar; safe to call after an error."""
+        self._bar.close()
+
+    def _fit_epochs(self, end: int, batches_per_epoch: int) -> None:
+        clips = training_clips(
+            self._shards,
+            self._settings,
+            start_batch=self._state.batches_done(self._plan),
+            read=self._layout.read,
+        )
+        self._model.fit(
+            self._layout.training_clips(self._wait.watched(clips)),
+            validation_data=self._validation,
+            initial_epoch=self._state.epoch,
+            epochs=end,
+            steps_per_epoch=batches_per_epoch,
+            shuffle=False,  # the data set shuffles
+            verbose=0,
+            callbacks=self._callbacks,
+        )
+
+    def _validate(self) -> None:
+        """Ends an epoch that was broken off in its validation, as `fit` does it."""
+        model, epoch = self._model, self._state.epoch
+        callbacks = keras.callbacks.CallbackList(self._callbacks, model=model)
+        callbacks.on_train_begin()
+        callbacks.on_epoch_begin(epoch)
+        self._keep.remember(model)
+        logs = dict(model.get_metrics_result())
+        if self._validation is not None:
+            found = model.evaluate(
+                self._validation, callbacks=callbacks, return_dict=True, verbose=0
+            )
+            logs |= {f"val_{name}": value for name, value in found.items()}
+        callbacks.on_epoch_end(epoch, logs)
+        callbacks.on_train_end(logs)
+
+    def _list_callbacks(self, logs: Path) -> list[keras.callbacks.Callback]:
+        settings, state, plan = self._settings, self._state, self._plan
+        callbacks = [
+            *self._layout.callbacks(),
+            self._wait,
+            self._bar,
+            StopOnBadLoss(state, plan, BadBatches(self._shards, settings)),
+            TensorBoardLog(logs, self._wait, write_graph=not logs.exists()),
+        ]
+        if self._validation is not None and models.has_attention(self._model):
+            callbacks.append(AttentionLog(logs, self._shards, settings, plan.num_epochs))
+        return [*callbacks, self._keep]
+
+
+def _write_end(
+    model: keras.Model, state: FitState, plan: FitPlan, settings: RunSettings, out: Path
+) -> None:
+    """The last model and the metrics, with which a run is finished; then no checkpoint."""
+    with replacing_file(out / LAST_MODEL_FILE) as temporary:
+        model.save(temporary)
+    if plan.monitor is None:
+        with replacing_file(out / MODEL_FILE) as temporary:
+            shutil.copyfile(out / LAST_MODEL_FILE, temporary)
+    kept = {name: x for name, x in state.history[state.kept_epoch - 1].items() if name != "epoch"}
+    metrics = {
         "model": settings.model.name,
         "parameters": model.count_params(),
-        "epochs": len(history["loss"]),
-        "kept_epoch": kept_epoch,
-        "seconds": round(seconds, 1),
-        "kept": {name: values[kept_epoch - 1] for name, values in history.items()},
+        "epochs": state.epoch,
+        "kept_epoch": state.kept_epoch,
+        "seconds": round(state.seconds, 1),
+        "kept": kept,
     }
-
-
-def _notice_short_clips(shards: AnyPath, settings: RunSettings) -> None:
-    """Says how many clips are shorter than what is sampled, and what they get."""
-    num_frames = settings.num_frames
-    clips = clips_in_split(shards, "train")
-    short = sum(clip.num_frames < num_frames for clip in clips)
-    if short:
-        gets = {"repeat": "repeat their last frame", "pad": "are padded"}
-        stderr.print(
-            f"{short} of {len(clips)} training clips are shorter than {num_frames} frames "
-            f"and {gets[settings.data.short_clips]}."
-        )
+    write_json(out / METRICS_FILE, metrics)
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)

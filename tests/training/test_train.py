@@ -13,7 +13,8 @@ from cham_keras.data import clip_dataset
 from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
 from cham_keras.settings import read_settings, settings_from_dict
 from cham_keras.training import train
-from cham_keras.training.train import learning_rate_schedule, resolve
+from cham_keras.training.compilation import learning_rate_schedule
+from cham_keras.training.train import resolve
 
 TINY = RunSettings(
     epochs=2,
@@ -36,6 +37,7 @@ def run(shards, tmp_path_factory):
 def test_a_run_folder_holds_what_the_map_says(run):
     assert sorted(path.name for path in run.folder.iterdir()) == [
         "history.csv",
+        "last.keras",
         "manifest.json",
         "metrics.json",
         "model.keras",
