@@ -1,7 +1,9 @@
-"""`cham evaluate`: a run and shards in, scores out."""
+"""`cham evaluate`: runs and shards in, scores out."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
 from rich.markdown import Markdown
 from rich.markup import escape
 
@@ -10,34 +12,60 @@ from cham_keras.progress import stdout
 
 
 def evaluate(
-    run: Path, *, shards: Location, split: str = "test", batch_size: int | None = None
+    runs: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    shards: Location,
+    split: str = "test",
+    batch_size: int | None = None,
+    windows: int | Literal["all"] = 1,
+    out: Path | None = None,
 ) -> None:
-    """Evaluate a run on a split of shards.
+    """Evaluate one run or several on a split of shards.
 
-    Writes evaluation/SPLIT.json, .csv (a row a clip), .md and .png into the run folder.
+    Writes evaluation/SPLIT.json, .csv (a row a clip), .md and pictures into each run folder. Of
+    several runs, which should differ in their seed only, it also gives mean and deviation and the
+    scores of their ensemble.
 
     Examples:
 
         cham evaluate runs/cham --shards shards
-        cham evaluate runs/cham --shards shards --split validation
+        cham evaluate runs/cham --shards shards --split validation --windows all
+        cham evaluate runs/cham-seed0 runs/cham-seed1 --shards shards --out runs/cham-seeds
 
     Parameters
     ----------
-    run
-        Run folder that `cham train` has written.
+    runs
+        Run folders that `cham train` has written.
     shards
         Folder of shards with the same classes and features.
     split
         Name of the split.
     batch_size
-        Clips at once; the run's own by default.
+        Windows of the run's number of frames at once; the run's own number of clips by default.
+    windows
+        How many such windows a clip's score is the mean of; all: as many as hold every frame.
+    out
+        Folder for SPLIT-seeds.json and .md and the ensemble's results; with several runs only.
     """
     from cham_keras.evaluation import evaluate as evaluate_run
+    from cham_keras.evaluation import summarize_seeds
     from cham_keras.runs import open_run
 
-    results = evaluate_run(open_run(run), shards, split, batch_size)
-    stdout.print(Markdown(results.to_markdown()))
-    folder = run / "evaluation"
-    stdout.print(
-        escape(f"Written to {folder}. Next: cham explain {run} --shards {shards}"), soft_wrap=True
-    )
+    if out is not None and len(runs) == 1:
+        raise ValueError(
+            f"`--out` goes with several runs; one run's results go to {runs[0] / 'evaluation'}. "
+            f"Received: {out}."
+        )
+    results = []
+    for run in [open_run(folder) for folder in runs]:
+        results.append(evaluate_run(run, shards, split, batch_size, windows))
+        stdout.print(Markdown(results[-1].to_markdown()))
+        stdout.print(escape(f"Written to {run.folder / 'evaluation'}."), soft_wrap=True)
+    if len(runs) > 1:
+        summary = summarize_seeds(results, [str(run) for run in runs])
+        stdout.print(Markdown(summary.to_markdown()))
+        if out is not None:
+            summary.write(out)
+            stdout.print(escape(f"Written to {out}."), soft_wrap=True)
+    stdout.print(escape(f"Next: cham explain {runs[0]} --shards {shards}"), soft_wrap=True)

@@ -10,9 +10,12 @@ from matplotlib.figure import Figure
 
 from cham_keras.files import replacing_file
 
+#: Of more classes the cells are too small for a number.
+MOST_CLASSES_WITH_COUNTS = 20
+
 
 def plot_confusion(confusion: np.ndarray, classes: tuple[str, ...], title: str, path: Path) -> None:
-    """Draws a confusion matrix with the counts in its cells.
+    """Draws a confusion matrix, with the counts in its cells where there are few classes.
 
     Args:
         confusion: counts `(classes, classes)`; rows are labels.
@@ -20,22 +23,31 @@ def plot_confusion(confusion: np.ndarray, classes: tuple[str, ...], title: str, 
         title: what stands above.
         path: the PNG to write.
     """
-    size = 2.6 + 0.45 * len(classes)
+    few = len(classes) <= MOST_CLASSES_WITH_COUNTS
+    size = 2.6 + (0.45 if few else 0.17) * len(classes)
     figure = Figure(figsize=(size + 1.2, size), layout="constrained")
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=1)
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
+    # From white to dark blue: a few clips beside the diagonal stand out, and no hue matters.
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fontsize = 9 if few else 7
+    axes.set_xticks(range(len(classes)), classes, rotation=45 if few else 90, fontsize=fontsize)
+    axes.set_yticks(range(len(classes)), classes, fontsize=fontsize)
+    if few:
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("class of the clip")
     axes.set_title(title, fontsize=10)
-    if len(classes) <= 20:
+    if few:
         for (row, column), count in np.ndenumerate(confusion):
-            colour = "black" if shares[row, column] > 0.6 else "white"
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-    figure.colorbar(image, label="share of the class's clips")
-    _save(figure, path)
+            if count:
+                colour = "white" if shares[row, column] > 0.6 else "black"
+                axes.text(
+                    column, row, str(count), ha="center", va="center", color=colour, fontsize=8
+                )
+    figure.colorbar(image, label="share of the class's clips", shrink=0.8, aspect=30)
+    save_figure(figure, path)
 
 
 def plot_histories(histories: Mapping[str, Path], path: Path) -> None:
@@ -61,7 +73,7 @@ def plot_histories(histories: Mapping[str, Path], path: Path) -> None:
         xlabel="epoch", ylabel="share of clips", ylim=(0, 1.02), title="Clip accuracy"
     )
     accuracy_axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _read_columns(path: Path) -> dict[str, np.ndarray]:
@@ -70,7 +82,8 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG, whole or not at all; no screen is needed."""
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=130)

@@ -1,98 +1,254 @@
-"""What an evaluation found, as JSON, CSV, Markdown and a picture."""
+"""What every method's evaluation comes to: the clips' probabilities and their scores.
 
-import csv
+Comes in: ids, labels, groups and probabilities of the clips of a split, from a Keras
+model or from anything else. Goes out: their scores, and by `results_files` the files of
+an `evaluation/` folder. `evaluate` makes one for a run.
+"""
+
 import dataclasses
-import io
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cham_keras.files import replacing_file, write_json
+from cham_keras.data import ClipRecord
+from cham_keras.evaluation.bootstrap import DRAWN_SCORES, draw_groups, interval
+from cham_keras.evaluation.calibration import Calibration, calibration
+from cham_keras.evaluation.frames_seen import REACHED_SHARES, FrameFigures, share_reached
+from cham_keras.evaluation.scores import (
+    accuracy,
+    average_precision,
+    class_accuracies,
+    confusion_matrix,
+    negative_log_likelihood,
+    top_k_accuracy,
+)
+
+#: k of the top-k accuracies beside the clip accuracy, which is that of k = 1. Given where
+#: there are more than k classes.
+TOP_K = (3, 5)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
-    """Scores of one run on one split.
+    """Probabilities of the clips of one split, and the scores that follow from them.
 
     Attributes:
-        split: name of the split.
         classes: names of the classes.
-        clip_ids: paths of the clips as in the clip list.
+        clip_ids: paths of the clips as in the clip list, each once.
         labels: int `(clips,)`.
-        probabilities: `(clips, classes)`, the mean of the softmax over evenly spaced frames.
-        scores: figures by name.
-        confusion: counts `(classes, classes)`; rows are labels.
-        per_class: figures by class.
+        groups: str `(clips,)`, what must not stand on both sides of a split; a clip
+            that is like no other has a group of its own.
+        probabilities: float64 `(clips, classes)`; a row sums to 1.
+        split: name of the split.
+        frames: figures of single frames; None for a method that scores whole clips.
+        seed: seed of the run, and of the draws behind the intervals.
+
+    Raises:
+        ValueError: the arrays are not of one length, an id comes twice, a label is of no
+            class, or a row is no distribution.
+
+    Example:
+
+    >>> results = Results(classes=("hop", "run"), clip_ids=("a.mp4", "b.mp4"), labels=[0, 1],
+    ...                   groups=["a", "b"], probabilities=[[0.9, 0.1], [0.6, 0.4]])
+    >>> results.scores["clip_accuracy"], results.per_class["run"]["average_precision"]
+    (0.5, 1.0)
     """
 
-    split: str
     classes: tuple[str, ...]
     clip_ids: tuple[str, ...]
     labels: np.ndarray
+    groups: np.ndarray
     probabilities: np.ndarray
-    scores: dict[str, Any]
-    confusion: np.ndarray
-    per_class: dict[str, dict[str, float]]
+    split: str = "test"
+    frames: FrameFigures | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("classes", tuple(self.classes)),
+            ("clip_ids", tuple(self.clip_ids)),
+            ("labels", np.asarray(self.labels)),
+            ("groups", np.asarray(self.groups, dtype=str)),
+            ("probabilities", np.asarray(self.probabilities, dtype=np.float64)),
+        ):
+            object.__setattr__(self, name, value)
+        _check(self)
+
+    @functools.cached_property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each clip, int `(clips,)`; of equal ones the first."""
+        return self.probabilities.argmax(axis=1)
+
+    @functools.cached_property
+    def confusion(self) -> np.ndarray:
+        """Counts `(classes, classes)`; rows are labels."""
+        return confusion_matrix(self.labels, self.predicted, len(self.classes))
+
+    @functools.cached_property
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """Clips, accuracy and average precision by class; nan where a class has no clips."""
+        accuracies = class_accuracies(self.confusion)
+        return {
+            name: {
+                "clips": int((self.labels == index).sum()),
+                "accuracy": float(accuracies[index]),
+                "average_precision": average_precision(
+                    self.labels == index, self.probabilities[:, index]
+                ),
+            }
+            for index, name in enumerate(self.classes)
+        }
+
+    @functools.cached_property
+    def calibration(self) -> Calibration:
+        """Clips by their confidence."""
+        return calibration(self.labels, self.probabilities)
+
+    @functools.cached_property
+    def point_scores(self) -> dict[str, float]:
+        """The scores that are one number each; means are over the classes that have clips."""
+        values = {"clip_accuracy": accuracy(self.labels, self.predicted)}
+        for k in TOP_K:
+            if k < len(self.classes):
+                values[f"top_{k}_accuracy"] = top_k_accuracy(self.labels, self.probabilities, k)
+        values["mean_class_accuracy"] = self._mean_over_classes("accuracy")
+        values["mean_average_precision"] = self._mean_over_classes("average_precision")
+        if self.frames is not None:
+            values["frame_accuracy"] = self.frames.right / self.frames.frames
+        values["negative_log_likelihood"] = negative_log_likelihood(self.labels, self.probabilities)
+        values["calibration_error"] = self.calibration.error
+        values["majority_accuracy"] = float(np.bincount(self.labels).max() / len(self.labels))
+        return values
+
+    @functools.cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals by drawing groups of clips; nan where all clips are of one group."""
+        if self.num_groups < 2:
+            return {name: (float("nan"), float("nan")) for name in DRAWN_SCORES}
+        draws = draw_groups(self.groups, self.seed)
+        return {
+            name: interval(drawn(self.labels, self.probabilities, draws))
+            for name, drawn in DRAWN_SCORES.items()
+        }
+
+    @functools.cached_property
+    def scores(self) -> dict[str, Any]:
+        """All figures by name, as they stand in the JSON."""
+        values: dict[str, Any] = {
+            "split": self.split,
+            "seed": self.seed,
+            "clips": len(self.labels),
+            "groups": self.num_groups,
+            "classes_without_clips": [
+                name for name, row in self.per_class.items() if not row["clips"]
+            ],
+        }
+        if self.frames is not None:
+            values["frames"] = self.frames.frames
+            values["windows"] = self.frames.windows
+        for name, value in self.point_scores.items():
+            values[name] = value
+            if name in self.intervals:
+                values[f"{name}_interval"] = self.intervals[name]
+        if self.frames is not None and self.frames.accuracy_by_frames_seen:
+            values["share_of_clip_for_share_of_accuracy"] = {
+                f"{share:g}": share_reached(self.frames.accuracy_by_frames_seen, share)
+                for share in REACHED_SHARES
+            }
+        return values
+
+    @property
+    def num_groups(self) -> int:
+        """Number of different groups."""
+        return len(np.unique(self.groups))
+
+    def _mean_over_classes(self, name: str) -> float:
+        return float(np.nanmean([row[name] for row in self.per_class.values()]))
 
     def write(self, folder: Path) -> None:
-        """Writes `<split>.json`, `<split>.csv` (a row a clip), `<split>.md` and `<split>.png`."""
-        write_json(
-            folder / f"{self.split}.json",
-            {
-                **self.scores,
-                "per_class": self.per_class,
-                "classes": list(self.classes),
-                "confusion": self.confusion.tolist(),
-            },
-        )
-        for suffix, text in ((".csv", self.to_csv()), (".md", self.to_markdown())):
-            with replacing_file(folder / f"{self.split}{suffix}") as temporary:
-                temporary.write_text(text)
-        self._plot(folder / f"{self.split}.png")
+        """Writes `<split>.json`, `<split>.csv` (a row a clip), `<split>.md` and the pictures."""
+        from cham_keras.evaluation.results_files import write_results
 
-    def to_csv(self) -> str:
-        """A row a clip: path, label, prediction, and the probability of each class."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["path", "label", "predicted", *self.classes])
-        for clip, label, row in zip(self.clip_ids, self.labels, self.probabilities, strict=True):
-            predicted = self.classes[row.argmax()]
-            writer.writerow([clip, self.classes[label], predicted, *(f"{p:.6f}" for p in row)])
-        return text.getvalue()
+        write_results(self, Path(folder))
 
     def to_markdown(self) -> str:
-        """The figures and the per-class table."""
-        lower, upper = self.scores["clip_accuracy_interval"]
-        lines = [
-            f"# Split {self.split}: {self.scores['clips']} clips, {self.scores['frames']} frames",
-            "",
-            "| figure | value |",
-            "|---|---|",
-            f"| clip accuracy (95 % interval over {self.scores['groups']} groups) "
-            f"| {self.scores['clip_accuracy']:.3f} ({lower:.3f} to {upper:.3f}) |",
-            f"| frame accuracy | {self.scores['frame_accuracy']:.3f} |",
-            f"| mean class accuracy | {self.scores['mean_class_accuracy']:.3f} |",
-            f"| mean average precision | {self.scores['mean_average_precision']:.3f} |",
-            f"| accuracy of always naming the most frequent class "
-            f"| {self.scores['majority_accuracy']:.3f} |",
-            "",
-            "| class | clips | accuracy | average precision |",
-            "|---|---|---|---|",
-        ]
-        lines += [
-            f"| {name} | {row['clips']} | {row['accuracy']:.3f} | {row['average_precision']:.3f} |"
-            for name, row in self.per_class.items()
-        ]
-        return "\n".join(lines) + "\n"
+        """The figures, the accuracy against frames seen, and the per-class table."""
+        from cham_keras.evaluation.report import results_as_markdown
 
-    def _plot(self, path: Path) -> None:
-        from cham_keras.evaluation.plots import plot_confusion
+        return results_as_markdown(self)
 
-        accuracy = self.scores["clip_accuracy"]
-        plot_confusion(
-            self.confusion,
-            self.classes,
-            title=f"{self.split}: clip accuracy {accuracy:.1%} of {len(self.labels)} clips",
-            path=path,
+
+def summarize(
+    clips: Sequence[ClipRecord],
+    probabilities: np.ndarray,
+    *,
+    classes: Sequence[str],
+    split: str = "test",
+    frames: FrameFigures | None = None,
+    seed: int = 0,
+) -> Results:
+    """Results from the clips of a split, as `data.clips_in_split` gives them.
+
+    Args:
+        clips: the clips, each with its id, label and group.
+        probabilities: `(clips, classes)`, in the same order.
+        classes: names of the classes.
+        split: name of the split.
+        frames: figures of single frames, where they are known.
+        seed: seed of the run, and of the intervals' draws.
+
+    Raises:
+        ValueError: as `Results`.
+    """
+    return Results(
+        classes=tuple(classes),
+        clip_ids=tuple(clip.id for clip in clips),
+        labels=np.array([clip.label for clip in clips], dtype=int),
+        groups=np.array([clip.group for clip in clips], dtype=str),
+        probabilities=probabilities,
+        split=split,
+        frames=frames,
+        seed=seed,
+    )
+
+
+def _check(results: Results) -> None:
+    clips, classes = len(results.clip_ids), len(results.classes)
+    if clips == 0:
+        raise ValueError("Results must have at least one clip. Received: none.")
+    shapes = {
+        "labels": (results.labels.shape, (clips,)),
+        "groups": (results.groups.shape, (clips,)),
+        "probabilities": (results.probabilities.shape, (clips, classes)),
+    }
+    for name, (shape, wanted) in shapes.items():
+        if shape != wanted:
+            raise ValueError(
+                f"`{name}` must be of shape {wanted} for {clips} clips of {classes} classes. "
+                f"Received: {shape}."
+            )
+    if len(set(results.clip_ids)) < clips:
+        twice = next(clip for clip in results.clip_ids if results.clip_ids.count(clip) > 1)
+        raise ValueError(f"`clip_ids` must hold each clip once. Received: {twice!r} twice.")
+    if (
+        not np.issubdtype(results.labels.dtype, np.integer)
+        or not ((results.labels >= 0) & (results.labels < classes)).all()
+    ):
+        raise ValueError(
+            f"`labels` must be whole numbers from 0 to {classes - 1}. "
+            f"Received: {np.unique(results.labels).tolist()}."
+        )
+    rows = results.probabilities
+    broken = ~np.isfinite(rows).all(axis=1) | (rows < 0).any(axis=1)
+    broken |= ~np.isclose(rows.sum(axis=1), 1, rtol=0, atol=1e-3)
+    if broken.any():
+        clip = int(np.flatnonzero(broken)[0])
+        raise ValueError(
+            "`probabilities` must be finite, at least 0, and sum to 1 in each row. "
+            f"Received: {rows[clip].tolist()} for {results.clip_ids[clip]}. "
+            "A softmax makes probabilities of other scores."
         )
