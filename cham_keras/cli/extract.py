@@ -34,6 +34,7 @@ def extract(
     runner: str | None = None,
     beam_option: Annotated[list[str] | None, Parameter(negative="")] = None,
     work_dir: Path | None = None,
+    mirrored: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Compute the features of all clips and write them as TFRecord shards.
 
@@ -98,6 +99,9 @@ def extract(
     work_dir
         Local folder for the shards in the making where OUT is a URL; left out, a folder in
         the current one, named as OUT with .partial at its end.
+    mirrored
+        Store each training clip twice, as it is and with its frames flipped left to right:
+        more to learn from where there are few clips. It takes twice the time and space.
     """
     from cham_keras.data.backbones.backbones import load_backbone
     from cham_keras.data.clip_list import read_clip_list
@@ -121,7 +125,11 @@ def extract(
         "command": shlex.join(["cham", *sys.argv[1:]]),
     }
     if runner is None:
-        manifest = extract_features(clip_list, out, loaded, work_dir=work_dir, **settings)
+        manifest = extract_features(
+            clip_list, out, loaded, work_dir=work_dir, mirrored=mirrored, **settings
+        )
+    elif mirrored:
+        raise ValueError(f"`--mirrored` goes without --runner. Received: both, with {runner}.")
     elif work_dir is not None:
         raise ValueError(f"`--work-dir` goes without --runner. Received: {work_dir} and {runner}.")
     else:

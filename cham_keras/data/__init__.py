@@ -12,7 +12,9 @@ reading/        from shards to batches
 from cham_keras.data.backbones.backbone_spec import BackboneSpec
 from cham_keras.data.backbones.backbones import Backbone, load_backbone, load_backbone_from_spec
 from cham_keras.data.clip_list import Clip, ClipList, read_clip_list, write_clip_list
+from cham_keras.data.clip_list_union import union_of_clip_lists
 from cham_keras.data.extraction.extraction import extract
+from cham_keras.data.fold_views import resplit_into_folds
 from cham_keras.data.frames.video import VideoInfo, probe_video, read_frames, write_video
 from cham_keras.data.reading.clip_dataset import clip_dataset, clip_windows
 from cham_keras.data.reading.shard_reader import ClipRecord, clips_in_split, shard_errors_named
@@ -25,7 +27,8 @@ from cham_keras.data.shards.verify import (
     verification_of_shards,
     verify_shards,
 )
-from cham_keras.data.splits import assign_splits
+from cham_keras.data.split_views import resplit
+from cham_keras.data.splits import assign_splits, grouped_folds, leave_one_out_folds
 
 __all__ = [
     "Backbone",
@@ -44,13 +47,18 @@ __all__ = [
     "clip_windows",
     "clips_in_split",
     "extract",
+    "grouped_folds",
+    "leave_one_out_folds",
     "load_backbone",
     "load_backbone_from_spec",
     "probe_video",
     "read_clip_list",
     "read_frames",
     "read_manifest",
+    "resplit",
+    "resplit_into_folds",
     "shard_errors_named",
+    "union_of_clip_lists",
     "verification_of_shards",
     "verify_shards",
     "write_clip_list",

@@ -279,7 +279,7 @@ def changed_manifest(folder, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"schema_version": 1, "new": 1}, "`schema_version` must be 2. Received: 1"),
+        ({"schema_version": 1, "new": 1}, "`schema_version` must be 2 or 3. Received: 1"),
         ({"feature_dtype": "int4"}, "`feature_dtype` .*'float16', 'float32' or 'int8'.*'int4'"),
         ({"surplus": 1}, "`surplus`"),
         ({"feature_shape": [7, 7]}, "feature_shape"),

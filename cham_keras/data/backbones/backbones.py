@@ -49,6 +49,7 @@ class Backbone:
 
     Attributes:
         model: the network, a `keras.Model`.
+        preprocess: from RGB float32 of 0 to 255 to what the model takes.
         spec: the `BackboneSpec` that goes into manifests.
         batch_size: number of frames that go through the model at a time.
         resizing: how frames are brought to the image size.
@@ -68,6 +69,7 @@ class Backbone:
     ) -> None:
         """Compiles nothing yet; the first batch does."""
         self.model = model
+        self.preprocess = preprocess
         self.spec = spec
         self.batch_size = batch_size
         self.resizing = Resizing(spec.image_size, spec.interpolation)

@@ -27,6 +27,7 @@ from cham_keras.data.clip_list import SPLITS, Clip, ClipList
 from cham_keras.data.extraction.decoding import ClipEnd, ReadClip, decode_ahead
 from cham_keras.data.extraction.in_order import InOrder
 from cham_keras.data.frames.clip_frames import open_clip
+from cham_keras.data.mirrored_clips import MirroredClip, mirrored_twin
 from cham_keras.data.shards.clip_record import ClipFeatures
 from cham_keras.data.shards.journal import JOURNAL_FILE, is_of_job
 from cham_keras.data.shards.manifest import Manifest, UnreadableClip, read_manifest
@@ -60,6 +61,7 @@ def extract(
     overwrite: bool = False,
     command: str = "",
     work_dir: Path | str | None = None,
+    mirrored: bool = False,
 ) -> Manifest:
     """Computes the features of all clips and writes them as shards.
 
@@ -89,6 +91,9 @@ def extract(
         command: what the manifest says that the shards were made with.
         work_dir: local folder for the shards in the making where `out` is remote; by default
             `<name of out>.partial` in the current folder.
+        mirrored: whether each training clip is followed by a twin whose frames are flipped left
+            to right: a clip of its own, with `#mirrored` behind its id, of the same class and
+            group. It doubles the time and the space of the training clips.
 
     Returns:
         the manifest.
@@ -109,7 +114,7 @@ def extract(
     out = as_path(out)
     partial = partial_folder(out, work_dir)
     remote = RemoteShards(out, partial) if isinstance(out, RemotePath) else None
-    order = extraction_order(clip_list, seed)
+    order = extraction_order(clip_list, seed, mirrored)
     settings: dict[str, Any] = {
         "frame_stride": frame_stride,
         "max_frames": max_frames,
@@ -119,6 +124,8 @@ def extract(
     # The classes beside the clips: one more moves the labels of the others.
     job = {"clips": _checksum(order), "classes": clip_list.classes}
     job |= _spec_in_job(backbone) | settings
+    if mirrored:  # a key that other jobs lack: what they began before there was one goes on
+        job["mirrored"] = True
     if remote is not None:
         job["out"] = str(out)
     elif isinstance(out, Path) and is_of_job(out, job):
@@ -197,18 +204,32 @@ def _check_out(out: AnyPath, remote: RemoteShards | None, overwrite: bool) -> No
         )
 
 
-def extraction_order(clip_list: ClipList, seed: int = DEFAULT_ORDER_SEED) -> list[Clip]:
+def extraction_order(
+    clip_list: ClipList, seed: int = DEFAULT_ORDER_SEED, mirrored: bool = False
+) -> list[Clip]:
     """The clips in the order in which they are extracted.
 
     Split after split. Training clips are ordered by a checksum of seed and name:
     mixed over the classes, the same on every machine, and a clip more or less
-    does not change the order of the others.
+    does not change the order of the others. Mirrored twins are training clips like others.
+
+    Raises:
+        ValueError: a clip of the list has the id of a twin.
     """
 
     def checksum(clip: Clip) -> bytes:
         return hashlib.sha256(f"{seed}/{clip.id}".encode()).digest()
 
-    train = sorted(clip_list.clips_of_split("train"), key=checksum)
+    train = list(clip_list.clips_of_split("train"))
+    if mirrored:
+        twins = [mirrored_twin(clip) for clip in train]
+        if taken := {clip.id for clip in clip_list.clips} & {twin.id for twin in twins}:
+            raise ValueError(
+                "No clip may have the id of another one's mirrored twin. "
+                f"Received: {min(taken)}. Rename its file."
+            )
+        train += twins
+    train.sort(key=checksum)
     others = [
         clip for split in SPLITS if split != "train" for clip in clip_list.clips_of_split(split)
     ]
@@ -218,7 +239,7 @@ def extraction_order(clip_list: ClipList, seed: int = DEFAULT_ORDER_SEED) -> lis
 def clip_reader(
     clip_list: ClipList, backbone: Backbone, frame_stride: int, max_frames: int | None
 ) -> ReadClip:
-    """How a clip's frames are read and resized for a backbone."""
+    """How a clip's frames are read, resized for a backbone, and mirrored if the clip is."""
 
     def read(clip: Clip) -> tuple[float, Iterator[np.ndarray]]:
         with ExitStack() as copies:
@@ -232,6 +253,8 @@ def clip_reader(
                 clip.end_seconds,
                 backbone.resizing,
             )
+            if isinstance(clip, MirroredClip):
+                frames = map(np.fliplr, frames)  # (height, width, 3)
             return rate_hz / frame_stride, _frames_until_left(copies.pop_all(), frames)
 
     return read

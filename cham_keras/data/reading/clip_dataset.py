@@ -45,13 +45,14 @@ def clip_dataset(
     start_epoch: int = 0,
     start_batch: int = 0,
     reading: Reading = "auto",
+    mirror: bool = False,
 ) -> tf.data.Dataset:
     """Batches of clips with a fixed number of frames.
 
     The order of an epoch is a pure function of (seed, epoch), and the random frames of a
-    clip one of (seed, epoch, clip). So two programs get the same batches from the same
-    seed, and a program that begins at `start_epoch` and `start_batch` gets bit for bit
-    the batches that another one would have got from there on.
+    clip, and whether it is mirrored, are one of (seed, epoch, clip). So two programs get
+    the same batches from the same seed, and a program that begins at `start_epoch` and
+    `start_batch` gets bit for bit the batches that another one would have got from there on.
 
     Without `repeat`, each pass over the data set is the next epoch: the first pass is
     epoch `start_epoch` from `start_batch` on, the next one the whole of the epoch after.
@@ -95,6 +96,9 @@ def clip_dataset(
         reading: "sequential" reads in order also where there is random access, with
             TensorFlow's own operations only, so that other processes can do it (tf.data
             service).
+        mirror: whether half of the clips, others in each epoch, have the maps of all their
+            frames flipped left to right, for training. A flipped map is near to the map of
+            the flipped frame and not the same; `cham extract --mirrored` stores the latter.
 
     Returns:
         a data set of ({"features": (batch, T, height, width, channels) float32,
@@ -108,6 +112,10 @@ def clip_dataset(
     _check_arguments(num_frames, batch_size, sampling, short_clips, reading)
     if sampling == "all_frames" and shuffle:
         raise ValueError("`shuffle` must be false with sampling='all_frames'. Received: True.")
+    if sampling == "all_frames" and mirror:
+        raise ValueError(
+            "`mirror` must be false with sampling='all_frames', which evaluates. Received: True."
+        )
     if cache is True and reading == "sequential":
         raise ValueError(
             "`cache` must be false or a path with reading='sequential'. Received: True."
@@ -119,7 +127,7 @@ def clip_dataset(
     batches = _batches(
         shards,
         split,
-        FrameChoice(num_frames, sampling, repeats_last, seed),
+        FrameChoice(num_frames, sampling, repeats_last, seed, mirror),
         batch_size,
         reading,
         shuffle,

@@ -1,8 +1,8 @@
-"""Which frames of a clip make a sample, by the arguments of `clip_dataset`.
+"""Which frames of a clip make a sample, and whether mirrored, by the arguments of `clip_dataset`.
 
 Comes in: the clip's number of frames, and which epoch and clip it is. Goes out: the
-indices. `random_access_clips` takes them in NumPy, `sequential_clips` in TensorFlow;
-they are the same.
+indices, and one decision. `random_access_clips` takes them in NumPy, `sequential_clips` in
+TensorFlow; they are the same.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from cham_keras.data.reading import frame_sampling
-from cham_keras.data.reading.stateless_random import random_numbers
+from cham_keras.data.reading.stateless_random import random_numbers, random_tensor
 
 #: Stands in the place of a frame where a clip has none.
 NO_FRAME = -1
@@ -19,7 +19,7 @@ NO_FRAME = -1
 PADDING_TARGET = -1
 
 #: Streams of random numbers of one seed and epoch, which must not meet.
-ORDER_STREAM, FRAMES_STREAM = 0, 1
+ORDER_STREAM, FRAMES_STREAM, MIRROR_STREAM = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,22 @@ class FrameChoice:
         sampling: "random", "uniform" or "all_frames".
         repeat_last: whether a clip of fewer frames repeats its last one.
         seed: seed of the data set.
+        mirror: whether every other clip, by chance, is mirrored.
     """
 
     num_frames: int
     sampling: str
     repeat_last: bool
     seed: int
+    mirror: bool = False
 
     @property
     def is_random(self) -> bool:
+        """Whether another epoch has other frames, or mirrors other clips."""
+        return self.has_random_frames or self.mirror
+
+    @property
+    def has_random_frames(self) -> bool:
         """Whether another epoch has other frames."""
         return self.sampling == "random"
 
@@ -69,7 +76,7 @@ class FrameChoice:
             indices = np.arange(window, num_frames, -(-num_frames // wanted))
         elif num_frames <= wanted:
             indices = np.arange(num_frames)
-        elif self.is_random:
+        elif self.has_random_frames:
             numbers = random_numbers((self.seed, epoch, FRAMES_STREAM, clip), num_frames)
             indices = np.sort(np.argpartition(numbers, num_frames - wanted)[-wanted:])
         else:
@@ -77,13 +84,36 @@ class FrameChoice:
         filling = indices[-1] if self.repeat_last else NO_FRAME
         return np.concatenate([indices, np.full(wanted - len(indices), filling)])
 
+    def is_mirrored(self, epoch: int, clip: int) -> bool:
+        """Whether a clip is mirrored in an epoch: one decision for all of its frames.
+
+        Args:
+            epoch: number of the epoch.
+            clip: the clip's position in its split.
+
+        Example:
+        >>> choice = FrameChoice(4, "random", repeat_last=True, seed=0, mirror=True)
+        >>> sum(choice.is_mirrored(epoch, clip=7) for epoch in range(1000))
+        525
+        """
+        if not self.mirror:
+            return False
+        return bool(random_numbers((self.seed, epoch, MIRROR_STREAM, clip), 1)[0] >> 63)
+
+    def is_mirrored_in_graph(self, epoch: tf.Tensor, clip: tf.Tensor) -> tf.Tensor:
+        """The same in TensorFlow, from scalar integers to a scalar bool; `mirror` must be true."""
+        words = (self.seed, epoch, MIRROR_STREAM, clip)
+        numbers = random_tensor(tf.stack([tf.cast(word, tf.int64) for word in words]), 1)
+        # What it gives are the upper 63 bits; `is_mirrored` looks at the first of 64.
+        return numbers[0] >= 1 << 62
+
     def frames_in_graph(
         self, num_frames: tf.Tensor, epoch: tf.Tensor, clip: tf.Tensor, window: tf.Tensor
     ) -> tf.Tensor:
         """The same in TensorFlow, from scalar integers to (at most T,) int32 without -1."""
         if self.has_windows:
             return frame_sampling.window(num_frames, self.num_frames, window)
-        if self.is_random:
+        if self.has_random_frames:
             words = (self.seed, epoch, FRAMES_STREAM, clip)
             seed = tf.stack([tf.cast(word, tf.int64) for word in words])
             indices = frame_sampling.random_subset(num_frames, self.num_frames, seed)

@@ -47,12 +47,16 @@ class FrameReader:
         self._scales_header = header_of_value(self.feature_shape[-1] * BYTES_OF_SCALE)
         self._threads = _threads()
 
-    def read(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    def read(
+        self, clips: np.ndarray, frames: np.ndarray, mirrored: np.ndarray | None = None
+    ) -> np.ndarray:
         """Reads the frames of a batch.
 
         Args:
             clips: (batch,) integers, positions in `places`.
             frames: (batch, time) integers, -1 for a frame of zeros.
+            mirrored: (batch,) bool, whether a clip's maps are flipped left to right; None
+                for none.
 
         Returns:
             (batch, time, height, width, channels) float32, a `batch_array`.
@@ -61,12 +65,17 @@ class FrameReader:
             ValueError: a frame cannot be read; names the shard and the record.
         """
         features = batch_array((*frames.shape, *self.feature_shape))
-        reading = self._threads.map(self._read_clip, clips.tolist(), frames.tolist(), features)
+        flips = np.zeros(len(clips), bool) if mirrored is None else mirrored
+        reading = self._threads.map(
+            self._read_clip, clips.tolist(), frames.tolist(), features, flips.tolist()
+        )
         for _ in reading:  # waits, and raises what a thread raised
             pass
         return features
 
-    def _read_clip(self, clip: int, frames: list[int], features: np.ndarray) -> None:
+    def _read_clip(
+        self, clip: int, frames: list[int], features: np.ndarray, is_mirrored: bool
+    ) -> None:
         """Fills the features (time, height, width, channels) of one clip."""
         place = self._places[clip]
         shard = self._shards[place.shard]
@@ -80,6 +89,9 @@ class FrameReader:
                         features[position] = features[position - 1]
                     else:
                         self._read_frame(file, place, frame, stored, features[position])
+                        if is_mirrored:
+                            # (height, width, channels); NumPy copies what overlaps
+                            features[position] = features[position, :, ::-1]
         except (OSError, _DamageError) as error:
             raise record_error(shard.path, place.number, "cannot be read", str(error)) from error
 

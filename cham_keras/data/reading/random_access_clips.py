@@ -113,7 +113,7 @@ class RandomAccessClips:
         """
         num_samples = len(self._samples)
         first, end = batch * batch_size, (batch + 1) * batch_size
-        clips, frames = [], []
+        clips, frames, mirrored = [], [], []
         for position in range(first, end if repeat else min(end, num_samples)):
             epoch_of_sample = epoch + position // num_samples
             sample = position % num_samples
@@ -121,13 +121,14 @@ class RandomAccessClips:
                 sample = self._order(epoch_of_sample)[sample]
             clip, window = self._samples[sample]
             clips.append(clip)
+            mirrored.append(self._choice.is_mirrored(epoch_of_sample, clip))
             frames.append(
                 self._choice.frames(self._num_frames[clip], epoch_of_sample, clip, window)
             )
         clip_index, frame_index = np.array(clips, np.int32), np.array(frames)
         valid = frame_index != NO_FRAME
         targets = np.where(valid, self._labels[clip_index][:, None], np.int32(PADDING_TARGET))
-        features = self._reader.read(clip_index, frame_index)
+        features = self._reader.read(clip_index, frame_index, np.array(mirrored))
         return features, valid.sum(axis=1, dtype=np.int32), targets, clip_index
 
     def _order_of_epoch(self, epoch: int) -> np.ndarray:

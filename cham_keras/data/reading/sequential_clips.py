@@ -64,7 +64,7 @@ class SequentialClips:
 
         if self._shuffle or self._choice.is_random or (skipped and not repeat):
             if repeat:  # these are never windows, so an epoch has a sample for each clip
-                num_clips = sum(shard.num_records for shard in self._shards)
+                num_clips = sum(len(shard.record_numbers) for shard in self._shards)
                 start_epoch += skipped // num_clips
                 skipped %= num_clips
             epochs = endless_epochs if repeat else one_epoch_a_pass
@@ -82,7 +82,8 @@ class SequentialClips:
 
         Returns:
             a data set of `frames` (T,) strings, empty ones where a clip has no more,
-            `scales` likewise with int8, `length`, `label` and `clip_index`.
+            `scales` likewise with int8, `length`, `label` and `clip_index`; also `mirrored`
+            where clips are mirrored by chance.
         """
         choice = self._choice
         order = None
@@ -96,7 +97,10 @@ class SequentialClips:
         def sample(clip: dict[str, tf.Tensor], window: tf.Tensor) -> dict[str, tf.Tensor]:
             num_frames, clip_index = clip["num_frames"], clip["clip_index"]
             indices = choice.frames_in_graph(num_frames, epoch, clip_index, window)
-            return _sample_of_frames(clip, indices, choice.num_frames)
+            taken = _sample_of_frames(clip, indices, choice.num_frames)
+            if choice.mirror:
+                taken["mirrored"] = choice.is_mirrored_in_graph(epoch, clip_index)
+            return taken
 
         def windows_of_clip(clip: dict[str, tf.Tensor]) -> tf.data.Dataset:
             number = frame_sampling.num_windows(clip["num_frames"], choice.num_frames)
@@ -129,6 +133,10 @@ class SequentialClips:
         shape, dtype = self._manifest.feature_shape, self._manifest.feature_dtype
         num_frames, lengths = self._choice.num_frames, batch["length"]
         features = decode_frames(batch["frames"], shape, dtype, batch.get("scales"))
+        if "mirrored" in batch:
+            # (batch,) to (batch, 1, 1, 1, 1); axis 3 of the features is the width
+            mirrored = batch["mirrored"][:, None, None, None, None]
+            features = tf.where(mirrored, tf.reverse(features, [3]), features)
         features = tf.ensure_shape(features, (None, num_frames, *shape))
         valid = tf.sequence_mask(lengths, num_frames)  # (batch, time)
         targets = tf.where(valid, batch["label"][:, None], PADDING_TARGET)

@@ -2,11 +2,12 @@
 
 Comes in: a folder of shards with its manifest. Goes out: the shards, checked to be
 there and of the size that the manifest says, and copied where the caller wants that.
-`shard_index`, `shard_reader` and `frame_reader` read them.
+`shard_index`, `shard_reader` and `frame_reader` read them. Of a view's shards only some
+records belong to the split.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import BinaryIO
 import tensorflow as tf
 
 from cham_keras.data.shards.manifest import Manifest, ShardInfo
+from cham_keras.data.shards.view import folder_of_shards, name_of_shard, problem_of_records
 from cham_keras.files import replacing_file
 from cham_keras.paths import AnyPath
 
@@ -25,15 +27,22 @@ class ShardFile:
 
     Attributes:
         path: the file; a path, or a URL that `tf.io.gfile` knows.
-        num_records: how many clips it holds.
+        num_records: how many records it holds.
         num_bytes: its size.
         content: the file's bytes where they are kept in memory, else None.
+        records: numbers of the records that belong to the split, ascending; None for all.
     """
 
     path: str
     num_records: int
     num_bytes: int
     content: bytes | None = field(default=None, repr=False)
+    records: tuple[int, ...] | None = field(default=None, repr=False)
+
+    @property
+    def record_numbers(self) -> Sequence[int]:
+        """Numbers of the records that belong to the split, ascending."""
+        return range(self.num_records) if self.records is None else self.records
 
     @property
     def has_random_access(self) -> bool:
@@ -81,13 +90,17 @@ def shard_files(
             are there already are taken.
 
     Raises:
-        FileNotFoundError: a shard is missing.
-        ValueError: there is no such split, or a shard has another size than the
-            manifest says.
+        FileNotFoundError: a shard is missing, or those of a view are not where they were.
+        ValueError: there is no such split, a shard has another size than the manifest
+            says, or those of a view are not the ones that it was made of.
     """
     shards = []
-    for info in manifest.split(split).shards:
-        path = f"{folder}/{info.file}" if is_url(folder) else str(Path(str(folder)) / info.file)
+    infos = manifest.split(split).shards
+    place = folder_of_shards(folder, manifest)
+    for info in infos:
+        path = str(place / name_of_shard(info))
+        if (problem := problem_of_records(info)) is not None:
+            raise ValueError(f"Shard {path} {problem} Run `cham resplit` again.")
         _check_size(path, info)
         content = None
         if cache is True:
@@ -95,7 +108,7 @@ def shard_files(
                 content = file.read()
         elif cache is not False:
             path = _local_copy(path, info, Path(cache))
-        shards.append(ShardFile(path, info.clips, info.bytes, content))
+        shards.append(ShardFile(path, info.clips, info.bytes, content, info.records))
     return shards
 
 
@@ -127,7 +140,7 @@ def _check_size(path: str, info: ShardInfo) -> None:
 
 def _local_copy(path: str, info: ShardInfo, cache: Path) -> str:
     # The checksum in the name: shards of another extraction never meet an old copy.
-    copy = cache.with_name(f"{cache.name}-{info.sha256[:16]}-{info.file}")
+    copy = cache.with_name(f"{cache.name}-{info.sha256[:16]}-{name_of_shard(info)}")
     if not copy.is_file() or copy.stat().st_size != info.bytes:
         with replacing_file(copy) as temporary:
             tf.io.gfile.copy(path, str(temporary), overwrite=True)

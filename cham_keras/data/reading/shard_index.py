@@ -67,7 +67,7 @@ class ClipPlace:
 
 
 def index_shards(shards: Sequence[ShardFile], manifest: Manifest) -> list[ClipPlace]:
-    """Finds the clips of shards, in their order.
+    """Finds the clips of shards, in their order; those that belong to the split only.
 
     Args:
         shards: the shards, with random access.
@@ -80,13 +80,15 @@ def index_shards(shards: Sequence[ShardFile], manifest: Manifest) -> list[ClipPl
     """
     places = []
     for position, shard in enumerate(shards):
+        chosen = frozenset(shard.record_numbers)
         with shard.opened(_BUFFER_SIZE) as file:
             begin = 0
             for number in range(shard.num_records):
                 end = _end_of_record(file, begin, shard, number)
                 try:
-                    example = ExampleLayout(file, begin + _BEFORE_RECORD, end)
-                    places.append(_place(example, shard, position, number, manifest))
+                    if number in chosen:
+                        example = ExampleLayout(file, begin + _BEFORE_RECORD, end)
+                        places.append(_place(example, shard, position, number, manifest))
                 except UnusualRecordError as error:
                     raise UnusualRecordError(
                         f"Shard {shard.path}, record {number}, must have the form that "

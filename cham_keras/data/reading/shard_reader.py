@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 # `shard_errors_named` can find the sentence in TensorFlow's text.
 _SENTENCE = re.compile(r"Shard \S.*?Run `cham verify` on its folder\.", re.DOTALL)
 
+# Stands in the place of a clip where a record belongs to another split.
+_NO_CLIP = -1
+
 # Shards that are read at the same time where their order is random.
 _SHARDS_AT_A_TIME = 4
 
@@ -47,7 +50,19 @@ def clips_in_split(shards: AnyPath | str, split: str) -> list[ClipRecord]:
             with the manifest.
     """
     manifest = read_manifest(shards)
-    files = shard_files(shards, manifest, split)
+    return clips_in_shards(shard_files(shards, manifest, split), manifest)
+
+
+def clips_in_shards(files: Sequence[ShardFile], manifest: Manifest) -> list[ClipRecord]:
+    """As `clips_in_split`, for the shards of a split that `shard_files` gave.
+
+    Args:
+        files: the shards.
+        manifest: what the records must agree with.
+
+    Raises:
+        ValueError: a record cannot be read or does not agree with the manifest.
+    """
     places = places_of_clips(files, manifest)
     if places is not None:
         return [place.clip for place in places]
@@ -87,7 +102,7 @@ def places_of_clips(shards: Sequence[ShardFile], manifest: Manifest) -> list[Cli
 def serialized_records(
     shards: Sequence[ShardFile], order: tf.Tensor | None = None
 ) -> tf.data.Dataset:
-    """Records as they lie in the shards.
+    """Records as they lie in the shards, those that belong to the split.
 
     Args:
         shards: the shards of a split.
@@ -100,17 +115,34 @@ def serialized_records(
         the split, and `serialized`. Where a record is damaged, it and the rest of its
         shard are empty strings.
     """
-    counts = np.array([shard.num_records for shard in shards], np.int64)
+    # Behind the last record that belongs to the split, a shard need not be read.
+    counts = np.array([shard.record_numbers[-1] + 1 for shard in shards], np.int64)
+    first = np.cumsum(counts) - counts
     parts = {
         "shard": tf.constant([shard.path for shard in shards]),
         "num_records": tf.constant(counts),
-        "first_clip": tf.constant(np.cumsum(counts) - counts),
+        "first_record": tf.constant(first),
     }
+    clip_of_record = None
+    if any(shard.records is not None for shard in shards):
+        # (records of all shards,) position of each record's clip in the split, -1 for none
+        table = np.full(counts.sum(), _NO_CLIP, np.int64)
+        chosen = [
+            number + start
+            for shard, start in zip(shards, first, strict=True)
+            for number in shard.record_numbers
+        ]
+        table[chosen] = np.arange(len(chosen))
+        clip_of_record = tf.constant(table)
+
+    def records_of_shard(part: dict[str, tf.Tensor]) -> tf.data.Dataset:
+        return _records_of_shard(part, clip_of_record)
+
     if order is None:
-        return tf.data.Dataset.from_tensor_slices(parts).flat_map(_records_of_shard)
+        return tf.data.Dataset.from_tensor_slices(parts).flat_map(records_of_shard)
     parts = {name: tf.gather(part, order) for name, part in parts.items()}
     return tf.data.Dataset.from_tensor_slices(parts).interleave(
-        _records_of_shard,
+        records_of_shard,
         cycle_length=_SHARDS_AT_A_TIME,
         num_parallel_calls=_SHARDS_AT_A_TIME,
         deterministic=True,
@@ -135,7 +167,9 @@ def shard_errors_named() -> Iterator[None]:
         raise ValueError(sentence.group()) from error
 
 
-def _records_of_shard(part: dict[str, tf.Tensor]) -> tf.data.Dataset:
+def _records_of_shard(
+    part: dict[str, tf.Tensor], clip_of_record: tf.Tensor | None
+) -> tf.data.Dataset:
     # TensorFlow's own error for a damaged record tells neither file nor number. So the
     # reading of the shard just ends there, and what is missing at its end is made up
     # by empty strings, which `record_parsing` refuses by name.
@@ -144,8 +178,13 @@ def _records_of_shard(part: dict[str, tf.Tensor]) -> tf.data.Dataset:
     numbers = tf.data.Dataset.range(part["num_records"])
 
     def with_place(number: tf.Tensor, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        clip_index = part["first_clip"] + number
+        clip_index = part["first_record"] + number
+        if clip_of_record is not None:
+            clip_index = clip_of_record[clip_index]
         place = {"shard": part["shard"], "number": number, "clip_index": clip_index}
         return place | {"serialized": serialized}
 
-    return tf.data.Dataset.zip(numbers, filled).map(with_place)
+    records = tf.data.Dataset.zip(numbers, filled).map(with_place)
+    if clip_of_record is None:
+        return records
+    return records.filter(lambda record: record["clip_index"] != _NO_CLIP)

@@ -2,7 +2,8 @@
 
 `shards.write_shards` writes `manifest.json`; whoever reads shards begins with
 `read_manifest`, and a run folder keeps a copy. Its form is written in
-`docs/map.md`.
+`docs/map.md`. A folder that holds a manifest and shares the shards of another folder is
+a view of them (`view.py`).
 """
 
 import dataclasses
@@ -15,7 +16,12 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from cham_keras.data.backbones.backbone_spec import BackboneSpec
-from cham_keras.data.shards.shard_schema import BYTES_OF_DTYPE, MANIFEST_FILE, SCHEMA_VERSION
+from cham_keras.data.shards.shard_schema import (
+    BYTES_OF_DTYPE,
+    MANIFEST_FILE,
+    READABLE_VERSIONS,
+    SCHEMA_VERSION,
+)
 from cham_keras.data.shards.stored_features import StorageError
 from cham_keras.files import read_json, write_json
 from cham_keras.paths import AnyPath, file_in_folder
@@ -27,13 +33,22 @@ class ShardInfo:
     """One shard."""
 
     file: str
-    """Name of the file in the manifest's folder."""
+    """Name of the file in the manifest's folder; in a view the way from there, or a URL."""
     clips: int
-    """Number of records."""
+    """Number of records in the file."""
     bytes: int
     """Size of the file."""
     sha256: str
     """Checksum of the file."""
+    records: tuple[int, ...] | None = None
+    """In a view: the records that belong to the split, from 0, ascending; None for all."""
+    ids_sha256: str | None = None
+    """In a view: checksum of the ids of these records' clips, as `checksum_of_ids` makes it."""
+
+    @property
+    def num_clips(self) -> int:
+        """Number of records that belong to the split."""
+        return self.clips if self.records is None else len(self.records)
 
 
 @settings
@@ -85,7 +100,12 @@ class Manifest:
     versions: dict[str, str]
     """Versions of Python and of the packages that wrote the shards."""
     command: str
-    """The command that wrote the shards; empty where there was none."""
+    """The command that wrote the shards, or the view; empty where there was none."""
+    view_of: str | None = None
+    """Of a view: the folder of the shards when the view was made, an absolute path or a URL."""
+    divided_groups: tuple[str, ...] = ()
+    """Of a view: groups in the records that its clip list divides into groups of its own, which
+    stand in several splits."""
     schema_version: int = SCHEMA_VERSION
     """Version of the form of manifest and shards."""
 
@@ -121,7 +141,7 @@ def read_manifest(path: AnyPath | str) -> Manifest:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no manifest of this version.
+        ValueError: the file is no manifest of a version that can be read.
     """
     file = file_in_folder(path, MANIFEST_FILE)
     if not file.is_file():
@@ -131,12 +151,13 @@ def read_manifest(path: AnyPath | str) -> Manifest:
         )
     values = read_json(file)
     # The version first: another version may well have other keys.
-    if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
+    if not isinstance(values, dict) or values.get("schema_version") not in READABLE_VERSIONS:
         version = values.get("schema_version") if isinstance(values, dict) else None
         raise ValueError(
-            f"{file}: `schema_version` must be {SCHEMA_VERSION}. Received: {version!r}. "
-            "Run `cham extract` again."
+            f"{file}: `schema_version` must be {' or '.join(map(str, READABLE_VERSIONS))}. "
+            f"Received: {version!r}. Run `cham extract` again."
         )
+    values["schema_version"] = SCHEMA_VERSION
     # On disk the shape stands at the top, where every reader looks for it.
     feature_shape = values.pop("feature_shape", None)
     if isinstance(values.get("backbone"), dict):
@@ -155,6 +176,13 @@ def write_manifest(manifest: Manifest, path: AnyPath | str) -> None:
     values["feature_shape"] = values["backbone"].pop("feature_shape")
     first = ("schema_version", "classes", "feature_shape", "feature_dtype")
     rest = [field.name for field in dataclasses.fields(Manifest) if field.name not in first]
+    if manifest.view_of is None:  # only views have more to say than version 2 had
+        rest = [name for name in rest if name not in ("view_of", "divided_groups")]
+    for split in values["splits"].values():
+        split["shards"] = [
+            {key: value for key, value in shard.items() if value is not None}
+            for shard in split["shards"]
+        ]
     write_json(file_in_folder(path, MANIFEST_FILE), {key: values[key] for key in (*first, *rest)})
 
 

@@ -3,8 +3,11 @@
 `docs/map.md` says what each one means.
 """
 
-#: The version of the form of shards and manifest that this code writes and reads.
-SCHEMA_VERSION = 2
+#: The version of the form of shards and manifest that this code writes.
+SCHEMA_VERSION = 3
+#: The versions that it reads. What version 2 has no word for, views, version 3 leaves out where
+#: there is none, so shards of version 2 are shards of version 3.
+READABLE_VERSIONS = (2, 3)
 
 MANIFEST_FILE = "manifest.json"
 

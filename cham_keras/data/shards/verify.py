@@ -1,8 +1,9 @@
 """Verification: whether shards are whole and hold what their manifest says.
 
-Comes in: a folder that `cham extract` wrote, on any storage. Goes out: a list of problems,
-each with the file and the record where it lies. `cham verify` calls it. It reads every byte
-once, with a reader of its own that is not the one of training, and holds one record at a time.
+Comes in: a folder that `cham extract` wrote, or a view that `cham resplit` wrote, on any
+storage. Goes out: a list of problems, each with the file and the record where it lies.
+`cham verify` calls it. It reads every byte once, with a reader of its own that is not the one of
+training, and holds one record at a time.
 """
 
 import hashlib
@@ -18,6 +19,12 @@ from cham_keras.data.shards import shard_schema as schema
 from cham_keras.data.shards.manifest import Manifest, ShardInfo, SplitInfo, read_manifest
 from cham_keras.data.shards.record_check import CheckedRecord, check_record
 from cham_keras.data.shards.tfrecord_file import DamagedFileError, framed_records
+from cham_keras.data.shards.view import (
+    checksum_of_ids,
+    folder_of_shards,
+    name_of_shard,
+    problem_of_records,
+)
 from cham_keras.paths import AnyPath, RemotePath, as_path, entries_of
 from cham_keras.progress import progress_bar
 
@@ -76,7 +83,8 @@ def verify_shards(folder: AnyPath | str) -> list[Problem]:
     Checksums and sizes; the manifest's own numbers and names; number of clips, of frames
     and of clips a class; keys and forms of every record; labels; shapes; numbers and scales
     that are not finite; clips that stand twice, or that the manifest calls unreadable; groups
-    on both sides of a split; files that the manifest does not name.
+    on both sides of a split; files that the manifest does not name. Of a view also whether its
+    shards are those that it was made of, and its records those of the same clips.
 
     Args:
         folder: the folder of shards, a path or a URL.
@@ -109,34 +117,40 @@ def verification_of_shards(folder: AnyPath | str) -> Verification:
             "Whether there are shards that the manifest does not name: "
             f"{folder.scheme}:// does not list its files here."
         )
-    seen = _Seen({clip.path for clip in manifest.unreadable})
+    place = folder
+    try:
+        place = folder_of_shards(folder, manifest)
+    except (FileNotFoundError, ValueError) as error:
+        problems.append(Problem(schema.MANIFEST_FILE, None, str(error)))
+    seen = _Seen({clip.path for clip in manifest.unreadable}, set(manifest.divided_groups))
     found = {name: _Counts() for name in manifest.splits}
-    shards = [(name, shard) for name, split in manifest.splits.items() for shard in split.shards]
+    files: dict[str, list[_Part]] = {}  # a view's file may have records of several splits
+    for name, split in manifest.splits.items():
+        for shard in split.shards:
+            files.setdefault(name_of_shard(shard), []).append(_Part(name, shard, found[name]))
+    total = _Counts()
     with progress_bar() as bar, ThreadPoolExecutor(1) as hasher:
-        megabytes = sum(shard.bytes for _, shard in shards) / 1e6
+        megabytes = sum(parts[0].shard.bytes for parts in files.values()) / 1e6
         task = bar.add_task("Verifying shards, MB", total=math.ceil(megabytes), note="")
-        for split, shard in shards:
-            bar.update(task, note=shard.file)
+        for name, parts in files.items():
+            bar.update(task, note=name)
             reading = _Reading(hasher, lambda num_bytes: bar.advance(task, num_bytes / 1e6))
-            path = folder / shard.file
-            problems += _problems_of_shard(
-                path, reading, manifest, split, shard, seen, found[split]
-            )
+            problems += _problems_of_shard(place / name, reading, manifest, parts, seen, total)
     for name, info in manifest.splits.items():
         problems += _problems_of_counts(manifest, name, info, found[name])
     return Verification(
         problems=tuple(problems),
-        shards=sum(counts.shards for counts in found.values()),
+        shards=total.shards,
         clips=sum(counts.clips for counts in found.values()),
         frames=sum(counts.frames for counts in found.values()),
-        bytes=sum(counts.bytes for counts in found.values()),
+        bytes=total.bytes,
         not_checked=tuple(not_checked),
     )
 
 
 @dataclass
 class _Counts:
-    """What was found in the shards of a split."""
+    """What was found in shards."""
 
     shards: int = 0
     bytes: int = 0
@@ -150,8 +164,25 @@ class _Seen:
     """What records must not repeat."""
 
     unreadable: set[str]
+    divided_groups: set[str]
     shard_of_clip: dict[str, str] = field(default_factory=dict)
     split_of_group: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Part:
+    """The records of a shard that belong to one split."""
+
+    split: str
+    shard: ShardInfo
+    counts: _Counts
+    ids: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.records = None if self.shard.records is None else frozenset(self.shard.records)
+
+    def holds(self, record: int) -> bool:
+        return self.records is None or record in self.records
 
 
 class _Reading:
@@ -206,12 +237,17 @@ def _problems_of_manifest(manifest: Manifest) -> Iterator[str]:
     for name, split in manifest.splits.items():
         if name not in SPLITS:
             yield f"split {name} must be one of {', '.join(SPLITS)}."
-        clips = sum(shard.clips for shard in split.shards)
+        clips = sum(shard.num_clips for shard in split.shards)
         if clips != split.clips:
             yield f"split {name} states {split.clips} clips, and its shards {clips}."
         for class_name in sorted(set(split.clips_per_class) - set(manifest.classes)):
             yield f"split {name} counts clips of {class_name}, which is none of the classes."
+        for shard in split.shards:
+            if (problem := problem_of_records(shard)) is not None:
+                yield f"split {name}, shard {shard.file}, {problem}"
         files = [shard.file for shard in split.shards]
+        if manifest.view_of is not None:
+            continue  # the names are those of another split
         expected = [schema.shard_file_name(name, i, len(files)) for i in range(len(files))]
         for file, right in zip(files, expected, strict=True):
             if file != right:
@@ -222,11 +258,12 @@ def _problems_of_shard(
     path: AnyPath,
     reading: _Reading,
     manifest: Manifest,
-    split: str,
-    shard: ShardInfo,
+    parts: list[_Part],
     seen: _Seen,
-    counts: _Counts,
+    total: _Counts,
 ) -> list[Problem]:
+    """Problems of one file, of whose records several splits may hold a part each."""
+    shard = parts[0].shard
     problems: list[Problem] = []
     num_records = num_whole = 0
     try:
@@ -241,8 +278,10 @@ def _problems_of_shard(
                         num_whole += 1
                         checked = check_record(record, manifest)
                         found = list(checked.problems)
-                        found += _problems_beside_others(checked, split, shard, seen)
-                        _count(checked, manifest, counts)
+                        for part in parts:
+                            if part.holds(num_records):
+                                found += _problems_beside_others(checked, part, seen)
+                                _count(checked, manifest, part)
                     problems += [Problem(shard.file, num_records, what) for what in found]
                     num_records += 1
             except DamagedFileError as error:
@@ -252,8 +291,8 @@ def _problems_of_shard(
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}."
         return [*problems, Problem(shard.file, num_records, what)]
-    counts.shards += 1
-    counts.bytes += size
+    total.shards += 1
+    total.bytes += size
     of_file = []
     if size != shard.bytes:
         of_file.append(f"has {size} bytes, and {shard.bytes} in the manifest.")
@@ -263,28 +302,36 @@ def _problems_of_shard(
     if num_whole != shard.clips:
         what = f"has {num_whole} readable records, and {shard.clips} in the manifest."
         problems.append(Problem(shard.file, None, what))
+    for part in parts:
+        stated = part.shard.ids_sha256
+        if stated is not None and checksum_of_ids(part.ids) != stated:
+            what = f"the records of {part.split} are not of the clips that the view was made of."
+            problems.append(Problem(shard.file, None, what))
     return problems
 
 
-def _problems_beside_others(
-    record: CheckedRecord, split: str, shard: ShardInfo, seen: _Seen
-) -> Iterator[str]:
+def _problems_beside_others(record: CheckedRecord, part: _Part, seen: _Seen) -> Iterator[str]:
     if record.clip is None or record.group is None:
         return
+    part.ids.append(record.clip)
+    split = part.split
     if record.clip in seen.shard_of_clip:
         yield f"clip {record.clip} stands in {seen.shard_of_clip[record.clip]} already."
-    seen.shard_of_clip[record.clip] = shard.file
+    seen.shard_of_clip[record.clip] = part.shard.file
     if record.clip in seen.unreadable:
         yield f"clip {record.clip} is unreadable, says the manifest."
+    if record.group in seen.divided_groups:
+        return  # the view's clip list says of its parts that they are groups of their own
     if seen.split_of_group.setdefault(record.group, split) != split:
         yield (
             f"group {record.group} stands in {seen.split_of_group[record.group]} and in {split}."
         )
 
 
-def _count(record: CheckedRecord, manifest: Manifest, counts: _Counts) -> None:
+def _count(record: CheckedRecord, manifest: Manifest, part: _Part) -> None:
     if record.label is None:
         return
+    counts = part.counts
     counts.clips += 1
     counts.frames += record.num_frames
     if 0 <= record.label < len(manifest.classes):
