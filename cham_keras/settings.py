@@ -58,14 +58,23 @@ def settings_to_dict(value: Any) -> dict[str, Any]:
 
 def read_settings(cls: type[Settings], path: Path) -> Settings:
     """Reads a TOML file as settings of type `cls`."""
+    return settings_from_dict(cls, read_toml(path), source=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Reads a TOML file as nested dictionaries.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no TOML.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no settings file {path}.")
     try:
-        values = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} must be TOML: {error}.") from error
-    return settings_from_dict(cls, values, source=str(path))
 
 
 def write_settings(path: Path, value: Any, comment: str = "") -> None:

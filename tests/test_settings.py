@@ -5,10 +5,11 @@ import typing
 
 import pytest
 
+from cham_keras.baselines.trajectories import TrajectorySettings
 from cham_keras.demo import DemoSettings
 from cham_keras.runs import ModelSettings, OptimizerSettings, RunSettings
 from cham_keras.settings import read_settings, settings_from_dict, write_settings
-from cham_keras.training.train import learning_rate_schedule
+from cham_keras.training.compilation import learning_rate_schedule
 from cham_keras.tuning import SearchSpace
 
 
@@ -19,7 +20,7 @@ def test_settings_survive_their_file(tmp_path):
     assert read_settings(RunSettings, tmp_path / "settings.toml") == settings
 
 
-@pytest.mark.parametrize("cls", [RunSettings, DemoSettings, SearchSpace])
+@pytest.mark.parametrize("cls", [RunSettings, DemoSettings, SearchSpace, TrajectorySettings])
 def test_none_stands_only_where_it_is_the_default(cls):
     fields = list(dataclasses.fields(cls))
     while fields:
@@ -55,7 +56,7 @@ def test_an_unknown_setting_lists_the_known_ones():
     [
         ({"model": {"filters": 0}}, "`model.filters` must be greater than 0. Received: 0"),
         ({"model": {"kernel_size": 4}}, "`model.kernel_size` must be an odd positive integer"),
-        ({"model": {"name": "chamm"}}, "`model.name` must be 'cham', 'conv_attention' or"),
+        ({"model": {"name": "chamm"}}, "`model.name` must be 'cham', 'conv_attention', 'fc_"),
         ({"data": {"batch_size": "many"}}, "`data.batch_size` must be a valid integer.*'many'"),
         ({"model": {"dropout": 1.0}}, "`model.dropout` must be less than 1"),
     ],

@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TOOLS = {"paths", "files", "settings", "progress"}
 MODEL_PARTS = {"layers", "losses", "metrics", "models"}
 RUNS_AND_ABOVE = {"runs", "data"} | MODEL_PARTS | TOOLS
-STAGES = {"training", "evaluation", "attention", "export", "tuning"}
+STAGES = {"training", "finetuning", "evaluation", "attention", "export", "tuning"}
 
 #: Who may import whom inside the package; the rows of docs/map.md.
 MAY_IMPORT = {
@@ -32,12 +32,15 @@ MAY_IMPORT = {
     "recipes": RUNS_AND_ABOVE,
     "training": RUNS_AND_ABOVE,
     "evaluation": RUNS_AND_ABOVE,
+    "finetuning": RUNS_AND_ABOVE | {"training", "evaluation"},
     "attention": RUNS_AND_ABOVE,
     "export": RUNS_AND_ABOVE,
     "tuning": RUNS_AND_ABOVE | {"training"},
-    "demo": RUNS_AND_ABOVE | STAGES,
+    "baselines": RUNS_AND_ABOVE | {"evaluation"},
+    "reproduce": RUNS_AND_ABOVE | {"training", "evaluation", "baselines", "recipes"},
+    "demo": RUNS_AND_ABOVE | STAGES | {"baselines"},
     "benchmark": RUNS_AND_ABOVE,
-    "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark", "recipes"},
+    "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark", "recipes", "reproduce", "baselines"},
     # The package's own __init__: what a saved model needs, and the command's quiet start.
     "__init__": MODEL_PARTS | {"cli"},
 }

@@ -17,17 +17,23 @@ from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
 import cham_keras
+from cham_keras.cli.baselines import baselines
 from cham_keras.cli.benchmark import benchmark
 from cham_keras.cli.demo import demo
 from cham_keras.cli.evaluate import evaluate
 from cham_keras.cli.explain import explain
 from cham_keras.cli.export import export
 from cham_keras.cli.extract import extract
+from cham_keras.cli.finetune import finetune
 from cham_keras.cli.import_hdf5 import import_hdf5
+from cham_keras.cli.paired import paired
 from cham_keras.cli.predict import predict
 from cham_keras.cli.prepare import app as prepare_app
 from cham_keras.cli.recipes import recipes
+from cham_keras.cli.reproduce import compare, reproduce
+from cham_keras.cli.resplit import resplit
 from cham_keras.cli.train import train
+from cham_keras.cli.trajectories import trajectories
 from cham_keras.cli.tune import tune
 from cham_keras.cli.verify import verify
 from cham_keras.progress import stderr
@@ -35,11 +41,15 @@ from cham_keras.recipes import recipe_path
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings, settings_to_dict, validation_sentence
 
+#: The verbs that go on where they were interrupted.
+RESUMABLE_VERBS = ("extract", "finetune", "trajectories")
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
 SETTINGS_OF_VERB = {
     "train": ("cham_keras.runs.settings", "RunSettings"),
+    "finetune": ("cham_keras.finetuning.settings", "FinetuningSettings"),
     "tune": ("cham_keras.runs.settings", "RunSettings"),
     "benchmark": ("cham_keras.benchmark.settings", "BenchmarkSettings"),
+    "trajectories": ("cham_keras.baselines.trajectories.settings", "TrajectorySettings"),
 }
 
 app = App(
@@ -54,10 +64,17 @@ VERBS: tuple[Any, ...] = (
     extract,
     import_hdf5,
     verify,
+    resplit,
     recipes,
     train,
+    finetune,
     evaluate,
+    paired,
+    baselines,
+    trajectories,
     explain,
+    reproduce,
+    compare,
     tune,
     export,
     predict,
@@ -98,8 +115,9 @@ def launch(
         # Cyclopts makes of the one the other.
         if isinstance(stop, SystemExit) and stop.code != 130:
             raise
-        goes_on = " The same command goes on from here." if tokens[:1] == ("extract",) else ""
-        stderr.print(f"Interrupted.{goes_on}")
+        goes_on = bool(tokens) and tokens[0] in RESUMABLE_VERBS
+        then = " The same command goes on from here." if goes_on else ""
+        stderr.print(f"Interrupted.{then}")
         return 130
     except Exception as error:
         if debug:

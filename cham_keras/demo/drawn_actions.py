@@ -175,18 +175,32 @@ def _draw_clip_and_all_boxes(
         ]
     )  # (figures, time, joints, 2)
     figures, boxes = _place_figures(boxes_around(joints), rng)
-    canvas = np.repeat(_background(rng)[None], NUM_FRAMES, axis=0)
+    canvas = np.repeat(background(rng)[None], NUM_FRAMES, axis=0)
+    paint_figures(canvas, figures, joints, boxes)
+    noise = 2.0 * rng.standard_normal(canvas.shape, dtype="float32")
+    return np.clip(canvas + noise, 0, 255).round().astype("uint8"), boxes
+
+
+def paint_figures(
+    canvas: np.ndarray, figures: list[Figure], joints: np.ndarray, boxes: np.ndarray
+) -> None:
+    """Paints figures over what stands on a canvas, in place.
+
+    Args:
+        canvas: (time, 112, 112, 3) float32, RGB of 0 to 255.
+        figures: their places, heights and colours.
+        joints: (figures, time, joints, 2) in standing heights.
+        boxes: (figures, time, 4) around them in pixels.
+    """
     for index, figure in enumerate(figures):
         colour = np.array(figure.colour, "float32")
-        for frame in range(NUM_FRAMES):
+        for frame in range(len(canvas)):
             mask = draw_mask(figure, joints[index, frame], CANVAS_SIZE)
             x0, y0 = np.floor(boxes[index, frame, :2]).astype(int)
             x1, y1 = np.ceil(boxes[index, frame, 2:]).astype(int)
             cover = mask[y0:y1, x0:x1, None].astype("float32") / 255
             covered = canvas[frame, y0:y1, x0:x1]
             covered += cover * (colour - covered)
-    noise = 2.0 * rng.standard_normal(canvas.shape, dtype="float32")
-    return np.clip(canvas + noise, 0, 255).round().astype("uint8"), boxes
 
 
 def _random_timing(rng: np.random.Generator) -> Timing:
@@ -215,7 +229,7 @@ def _place_figures(boxes: np.ndarray, rng: np.random.Generator) -> tuple[list[Fi
         reach = REACH * heights[:, None]
         places = rng.uniform(-reach[:, :2], CANVAS_SIZE - reach[:, 2:], size=(64, len(boxes), 2))
         on_canvas = boxes * heights[:, None, None] + np.tile(places, 2)[:, :, None]
-        fits = np.flatnonzero(~_any_touch(on_canvas))
+        fits = np.flatnonzero(~any_touch(on_canvas))
         if len(fits):
             figures = [
                 Figure(x, ground, height, colour)
@@ -226,7 +240,7 @@ def _place_figures(boxes: np.ndarray, rng: np.random.Generator) -> tuple[list[Fi
             return figures, on_canvas[fits[0]]
 
 
-def _any_touch(boxes: np.ndarray) -> np.ndarray:
+def any_touch(boxes: np.ndarray) -> np.ndarray:
     """Whether two figures meet, or nearly, in some frame.
 
     Args:
@@ -243,7 +257,7 @@ def _any_touch(boxes: np.ndarray) -> np.ndarray:
     return touch
 
 
-def _background(rng: np.random.Generator) -> np.ndarray:
+def background(rng: np.random.Generator) -> np.ndarray:
     """A light, low-contrast surface: a tint, a slope of brightness, blotches and grain."""
     tint = rng.uniform(196, 222) + rng.uniform(-8, 8, size=3)
     position = np.linspace(-1, 1, CANVAS_SIZE)

@@ -59,7 +59,7 @@ class Figure:
     x: float
     ground: float
     height: float
-    colour: tuple[int, int, int]
+    colour: tuple[float, float, float]
 
 
 def joints_over_time(first: str, second: str, amounts: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import keras_tuner
 from cham_keras.paths import AnyPath
 from cham_keras.progress import stderr
 from cham_keras.runs.run_folder import MODEL_FILE, open_run
-from cham_keras.training import train
+from cham_keras.training import NonFiniteLossError, train
 from cham_keras.tuning.hyper_model import CHAMHyperModel
 from cham_keras.tuning.search import Search, Trial
 
@@ -132,7 +132,7 @@ class TrainingTuner(keras_tuner.Tuner):
 
 def _failure_of_one_model(error: Exception) -> str | None:
     """Why this model failed where others may not; None if it ends the search."""
-    if isinstance(error, ValueError) and str(error).startswith("The loss must be a finite number"):
+    if isinstance(error, NonFiniteLossError):
         return "the loss is not finite"
     if type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error):
         return "out of memory"

@@ -1,0 +1,198 @@
+"""`cham reproduce` and `cham compare`: from clips on disk to the table of all methods."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.markdown import Markdown
+
+from cham_keras.progress import stderr, stdout
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def reproduce(
+    data_set: Literal["ucf-sports", "olympic-sports", "hmdb51"],
+    *,
+    root: Path,
+    out: Path,
+    methods: tuple[str, ...] | None = None,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    backbone: str = "resnet152",
+    weights: str | None = None,
+    image_size: int | None = None,
+    frame_stride: int = 1,
+    protocol: Literal["stratified", "leave-one-out", "103-47"] = "stratified",
+    lists: Path | None = None,
+    extract_to: Path | None = None,
+    validation_fraction: float = 0.0,
+    changes: Path | None = None,
+    dry_run: Flag = False,
+    overwrite: Flag = False,
+) -> None:
+    """Make one of the paper's tables: its numbers, ours, the difference, the interval.
+
+    Begins with the data set on disk. Says first how long it will take and how much disk;
+    goes on where it was if it is interrupted and started again.
+
+    Examples:
+
+        cham reproduce ucf-sports --root "ucf action" --out tables/ucf_sports
+        cham reproduce hmdb51 --root hmdb51_org --out tables/hmdb51 --methods cham --seeds 0
+        cham reproduce olympic-sports --root olympic_sports --out tables/olympic --dry-run
+
+    Parameters
+    ----------
+    data_set
+        Which data set.
+    root
+        Where it lies.
+    out
+        Folder for everything this makes.
+    methods
+        Rows of the table; all that need nothing but the features by default.
+    seeds
+        Each method is run with each.
+    backbone
+        As in `cham extract`.
+    weights
+        As in `cham extract`.
+    image_size
+        As in `cham extract`.
+    frame_stride
+        1 takes every frame, 2 every other one.
+    protocol
+        What of UCF Sports is tested on; stratified draws a division for each seed.
+    lists
+        The official lists, if not in the root or beside it (olympic-sports, hmdb51).
+    extract_to
+        Where archives are extracted to (hmdb51).
+    validation_fraction
+        Fraction of the training clips to validate on. The paper states none: by default
+        all are trained on, and the last epoch's model is taken.
+    changes
+        TOML file of settings that are laid over the recipe of every method.
+    dry_run
+        Tell what it will take, and end.
+    overwrite
+        Begin the table that is already there anew.
+    """
+    _make(
+        out,
+        dry_run,
+        overwrite,
+        changes,
+        data_set=data_set,
+        root=str(root),
+        lists=_text(lists),
+        extract_to=_text(extract_to),
+        protocol=protocol,
+        validation_fraction=validation_fraction,
+        backbone=backbone,
+        weights=weights,
+        image_size=image_size,
+        frame_stride=frame_stride,
+        methods=methods,
+        seeds=seeds,
+    )
+
+
+def compare(
+    *,
+    root: Path,
+    out: Path,
+    methods: tuple[str, ...] | None = None,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    folds: int | None = None,
+    recipes: str = "paper",
+    backbone: str = "resnet152",
+    weights: str | None = None,
+    image_size: int | None = None,
+    frame_stride: int = 1,
+    validation_fraction: float = 0.15,
+    changes: Path | None = None,
+    dry_run: Flag = False,
+    overwrite: Flag = False,
+) -> None:
+    """Make the table of all methods on any clips.
+
+    Says first how long it will take and how much disk; goes on where it was if it is
+    interrupted and started again.
+
+    Examples:
+
+        cham compare --root my_clips --out tables/mine --changes small.toml
+        cham compare --root clips.csv --out tables/folds --folds 5 --seeds 0 --seeds 1
+
+    Parameters
+    ----------
+    root
+        Folder of class folders, or a CSV with path, label and, best, group.
+    out
+        Folder for everything this makes.
+    methods
+        Rows of the table; all that need nothing but the features by default.
+    seeds
+        Each method is run with each.
+    folds
+        Cross-validation with so many parts, by whole groups; left out, the splits that
+        the folders or the CSV state, or a drawn one.
+    recipes
+        Folder of recipes (`cham recipes`): paper or small_data.
+    backbone
+        As in `cham extract`.
+    weights
+        As in `cham extract`.
+    image_size
+        As in `cham extract`.
+    frame_stride
+        1 takes every frame, 2 every other one.
+    validation_fraction
+        Fraction to validate on.
+    changes
+        TOML file of settings that are laid over the recipe of every method.
+    dry_run
+        Tell what it will take, and end.
+    overwrite
+        Begin the table that is already there anew.
+    """
+    _make(
+        out,
+        dry_run,
+        overwrite,
+        changes,
+        data_set="clips",
+        root=str(root),
+        folds=folds,
+        recipes=recipes,
+        validation_fraction=validation_fraction,
+        backbone=backbone,
+        weights=weights,
+        image_size=image_size,
+        frame_stride=frame_stride,
+        methods=methods,
+        seeds=seeds,
+    )
+
+
+def _make(
+    out: Path, dry_run: bool, overwrite: bool, changes: Path | None, **values: Any
+) -> None:
+    from cham_keras.reproduce import TableSettings, estimate_table, make_table
+    from cham_keras.settings import read_toml, settings_from_dict
+
+    if changes is not None:
+        values["changes"] = read_toml(changes)
+    stated = {name: value for name, value in values.items() if value is not None}
+    table_settings = settings_from_dict(TableSettings, stated, source="cham")
+    if dry_run or not out.exists():
+        stderr.print(estimate_table(table_settings).to_table())
+    if dry_run:
+        return
+    table = make_table(out, table_settings, overwrite=overwrite)
+    stdout.print(Markdown(table.to_markdown()))
+    stdout.print(f"Written to {out}/table.md, .csv and .json.", highlight=False, soft_wrap=True)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

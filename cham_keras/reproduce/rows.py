@@ -1,0 +1,143 @@
+"""One row of a table: a method's results over divisions and seeds, as numbers with intervals.
+
+Comes in: `Results`, one for each division and seed. Goes out: mean, deviation, interval, and
+draws that can be set against those of another row. `tables` calls this.
+"""
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from cham_keras.evaluation import Results, pool_runs
+from cham_keras.evaluation.bootstrap import DRAWN_SCORES, draw_groups, interval
+from cham_keras.reproduce.methods import Method
+
+_POOLED = "folds"
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """One run of a method.
+
+    Attributes:
+        division: which division of the data set.
+        seed: seed of the run.
+        results: what it gave on the division's test clips.
+    """
+
+    division: str
+    seed: int
+    results: Results
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What a method came to.
+
+    Attributes:
+        method: the method.
+        units: its runs. Divisions without a common test clip are the folds of a
+            cross-validation and are pooled.
+        figure: the name of the score that the table is about.
+    """
+
+    method: Method
+    units: tuple[Unit, ...]
+    figure: str
+
+    @functools.cached_property
+    def divisions(self) -> dict[str, list[Results]]:
+        """The results by division, one a seed; folds are one division."""
+        of_division: dict[str, list[Results]] = {}
+        for unit in self.units:
+            of_division.setdefault(unit.division, []).append(unit.results)
+        if len(of_division) > 1 and _share_no_clip(of_division):
+            return {_POOLED: list(pool_runs([unit.results for unit in self.units]))}
+        return of_division
+
+    @property
+    def value(self) -> float | None:
+        """Mean of the figure over divisions and seeds; None where the method has it not."""
+        values = self.values_of_seeds
+        return None if values is None else float(np.mean(values))
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over the seeds, of a sample; None for one seed."""
+        values = self.values_of_seeds
+        if values is None or len(values) < 2:
+            return None
+        return float(np.std(values, ddof=1))
+
+    @functools.cached_property
+    def values_of_seeds(self) -> tuple[float, ...] | None:
+        """The figure of each seed, the mean over the divisions that were run with it."""
+        of_seed: dict[int, list[float]] = {}
+        if _POOLED in self.divisions:
+            for seed, results in enumerate(self.divisions[_POOLED]):
+                of_seed[seed] = [results.point_scores.get(self.figure, np.nan)]
+        else:
+            for unit in self.units:
+                score = unit.results.point_scores.get(self.figure, np.nan)
+                of_seed.setdefault(unit.seed, []).append(score)
+        values = tuple(float(np.mean(scores)) for scores in of_seed.values())
+        return None if np.isnan(values).any() else values
+
+    @functools.cached_property
+    def draws(self) -> np.ndarray | None:
+        """The figure in each draw of groups and seeds, `(draws,)`; None where it cannot be drawn.
+
+        Groups are drawn within each division, in every method alike, and seeds of the
+        method; a draw is the mean over the divisions.
+        """
+        if self.figure not in DRAWN_SCORES:
+            return None
+        drawn = DRAWN_SCORES[self.figure]
+        # Seeds of two methods have nothing in common, so each draws its own.
+        rng = np.random.default_rng(zlib.crc32(self.method.name.encode()))
+        means = []
+        for number, results in enumerate(self.divisions.values()):
+            if results[0].num_groups < 2:
+                return None
+            groups = draw_groups(results[0].groups, seed=number)
+            scores = np.stack([drawn(r.labels, r.probabilities, groups) for r in results])
+            times = rng.multinomial(
+                len(results), np.full(len(results), 1 / len(results)), size=scores.shape[1]
+            )
+            means.append((scores.T * times).sum(axis=1) / len(results))
+        return np.mean(means, axis=0)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the value."""
+        return None if self.draws is None else interval(self.draws)
+
+    def probability_better_than(self, other: "Row") -> float | None:
+        """Share of the draws in which this row is above another, of equal ones half."""
+        if self.draws is None or other.draws is None or not self.same_clips_as(other):
+            return None
+        difference = self.draws - other.draws
+        return float(np.mean((difference > 1e-12) + (np.abs(difference) <= 1e-12) / 2))
+
+    def same_clips_as(self, other: "Row") -> bool:
+        """Whether both were tested on the same clips, in the same order."""
+        ours, theirs = self.divisions, other.divisions
+        return list(ours) == list(theirs) and all(
+            ours[name][0].clip_ids == theirs[name][0].clip_ids for name in ours
+        )
+
+    def average_precisions(self) -> dict[str, float]:
+        """Average precision of each class, the mean over divisions and seeds."""
+        all_results = [result for results in self.divisions.values() for result in results]
+        return {
+            label: float(np.nanmean([r.per_class[label]["average_precision"] for r in all_results]))
+            for label in all_results[0].classes
+        }
+
+
+def _share_no_clip(of_division: dict[str, list[Results]]) -> bool:
+    clips: Sequence[str] = [clip for r in of_division.values() for clip in r[0].clip_ids]
+    return len(set(clips)) == len(clips)
