@@ -80,9 +80,13 @@ def weights_of(run):
     return keras.saving.load_model(run / "last.keras", compile=False).get_weights()
 
 
-def assert_same_run(ours, theirs, tolerance=0.0):
+def assert_same_run(ours, theirs, tolerance=0.0, tolerance_of_figures=None):
     """Holds figures and end weights of two runs against each other."""
-    np.testing.assert_allclose(history_of(ours), history_of(theirs), rtol=tolerance, atol=0)
+    if tolerance_of_figures is None:
+        tolerance_of_figures = tolerance
+    np.testing.assert_allclose(
+        history_of(ours), history_of(theirs), rtol=tolerance_of_figures, atol=0
+    )
     pairs = list(zip(weights_of(ours), weights_of(theirs), strict=True))
     assert pairs
     for our, their in pairs:

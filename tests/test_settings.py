@@ -7,6 +7,7 @@ import pytest
 
 from cham_keras.baselines.trajectories import TrajectorySettings
 from cham_keras.demo import DemoSettings
+from cham_keras.finetuning import FinetuningSettings
 from cham_keras.runs import ModelSettings, OptimizerSettings, RunSettings
 from cham_keras.settings import read_settings, settings_from_dict, write_settings
 from cham_keras.training.compilation import learning_rate_schedule
@@ -20,7 +21,9 @@ def test_settings_survive_their_file(tmp_path):
     assert read_settings(RunSettings, tmp_path / "settings.toml") == settings
 
 
-@pytest.mark.parametrize("cls", [RunSettings, DemoSettings, SearchSpace, TrajectorySettings])
+@pytest.mark.parametrize(
+    "cls", [RunSettings, DemoSettings, SearchSpace, TrajectorySettings, FinetuningSettings]
+)
 def test_none_stands_only_where_it_is_the_default(cls):
     fields = list(dataclasses.fields(cls))
     while fields:

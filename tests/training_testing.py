@@ -45,12 +45,26 @@ def settings_of(**values) -> RunSettings:
     return settings_from_dict(RunSettings, nested, source="test")
 
 
+@keras.saving.register_keras_serializable("cham_keras_tests")
+class DrawsAlways(keras.layers.Layer):
+    """Scales by a random factor, in validation too: the order of the draws must not change."""
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs):
+        factor = keras.random.uniform((), 0.5, 1.5, seed=self.seed_generator)
+        return inputs * keras.ops.cast(factor, inputs.dtype)
+
+
 def quick_model(model_settings, feature_shape, num_classes, seed=None):
-    """In the place of `build_model`: pooled features, dropout, softmax at every step."""
+    """In the place of `build_model`: pooled features, two kinds of noise, softmax a step."""
     features = keras.Input((None, *feature_shape), name="features")
     lengths = keras.Input((), dtype="int32", name="lengths")
     pooled = keras.ops.mean(features, axis=(2, 3))
     pooled = keras.layers.Dropout(0.5, seed=seed)(pooled)
+    pooled = DrawsAlways(seed)(pooled)
     outputs = keras.layers.Dense(num_classes, activation="softmax", dtype="float32")(pooled)
     return keras.Model({"features": features, "lengths": lengths}, outputs, name="quick")
 

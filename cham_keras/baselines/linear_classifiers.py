@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from cham_keras.baselines.held_out import held_out_folds
 from cham_keras.baselines.held_out_choice import SHARPNESSES, HeldOutChoice, choose, softmax
@@ -34,6 +35,8 @@ STRENGTH_NAMES: dict[Classifier, str] = {"logistic": "C", "ridge": "alpha"}
 _MOST_ITERATIONS = 5000
 # Of the gradient; at the usual 1e-4, probabilities are off by half a percent.
 _TOLERANCE = 1e-6
+# With fewer clips, threads for each small product cost twenty times what they bring.
+_MANY_CLIPS = 1000
 
 Decide = Callable[[np.ndarray], np.ndarray]
 
@@ -117,14 +120,12 @@ def _fit(
     strengths: tuple[float, ...],
 ) -> list[Decide]:
     """Fits one classifier for each strength on the same clips."""
-    coordinates = _Coordinates(features)
-    inputs = coordinates(features)
     present = np.unique(labels)
     fit = {"logistic": _fit_logistic, "ridge": _fit_ridge}[kind]
-    return [
-        _decisions_of(coordinates, *weights, present, num_classes)
-        for weights in fit(inputs, labels, present, strengths)
-    ]
+    with threadpool_limits(1 if len(features) < _MANY_CLIPS else None):
+        coordinates = _Coordinates(features)
+        fitted = fit(coordinates(features), labels, present, strengths)
+    return [_decisions_of(coordinates, *weights, present, num_classes) for weights in fitted]
 
 
 Weights = tuple[np.ndarray, np.ndarray]

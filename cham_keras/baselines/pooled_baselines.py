@@ -145,8 +145,10 @@ def baselines_table(results: dict[str, Results], methods: dict[str, dict[str, An
         f"# Pooled baselines: split {first.split}, {len(first.labels)} clips "
         f"({num_clips} to fit on)",
         "",
-        "| method | clip accuracy (95 % interval) | mean average precision | held-out accuracy "
-        "in training | chosen |",
+        "Clip accuracy with its 95 % interval; mean average precision; accuracy on the clips that "
+        "were fitted on, while they were held out; the strength that was chosen by these.",
+        "",
+        "| method | accuracy | mAP | held out | chosen |",
         "|---|---|---|---|---|",
     ]
     order = sorted(results, key=lambda name: methods[name].get("held_out_log_loss", np.inf))

@@ -169,7 +169,7 @@ def _read(path: Path, checksum: str) -> PooledClips | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["checksum"]) != checksum:
                 return None
             columns = [kept[f"clip_{name}"].tolist() for name in _CLIP_FIELDS]

@@ -63,7 +63,8 @@ def evaluate(
         stdout.print(Markdown(results[-1].to_markdown()))
         stdout.print(escape(f"Written to {run.folder / 'evaluation'}."), soft_wrap=True)
     if len(runs) > 1:
-        summary = summarize_seeds(results, [str(run) for run in runs])
+        names = [run.name for run in runs]  # paths are too long for a table
+        summary = summarize_seeds(results, names if len(set(names)) == len(names) else None)
         stdout.print(Markdown(summary.to_markdown()))
         if out is not None:
             summary.write(out)

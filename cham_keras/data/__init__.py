@@ -17,6 +17,9 @@ from cham_keras.data.extraction.extraction import extract
 from cham_keras.data.fold_views import resplit_into_folds
 from cham_keras.data.frames.video import VideoInfo, probe_video, read_frames, write_video
 from cham_keras.data.reading.clip_dataset import clip_dataset, clip_windows
+from cham_keras.data.reading.frame_augmentation import FrameAugmentation
+from cham_keras.data.reading.frame_clips import clip_errors_named
+from cham_keras.data.reading.frame_dataset import frame_dataset
 from cham_keras.data.reading.shard_reader import ClipRecord, clips_in_split, shard_errors_named
 from cham_keras.data.shards.clip_record import ClipFeatures
 from cham_keras.data.shards.manifest import Manifest, UnreadableClip, read_manifest, write_manifest
@@ -37,6 +40,7 @@ __all__ = [
     "ClipFeatures",
     "ClipList",
     "ClipRecord",
+    "FrameAugmentation",
     "Manifest",
     "Problem",
     "UnreadableClip",
@@ -44,9 +48,11 @@ __all__ = [
     "VideoInfo",
     "assign_splits",
     "clip_dataset",
+    "clip_errors_named",
     "clip_windows",
     "clips_in_split",
     "extract",
+    "frame_dataset",
     "grouped_folds",
     "leave_one_out_folds",
     "load_backbone",

@@ -14,8 +14,8 @@ from cham_keras.data.clip_list import SPLITS
 
 # A class that is missing in a split outweighs any deviation from the fractions.
 _PENALTY_OF_A_MISSING_CLASS = 1e6
-# Orders of the groups that are tried until every class stands in two folds.
-_MOST_ATTEMPTS = 20
+# Beginnings that are tried until every class stands in two folds.
+_MOST_ATTEMPTS = 50
 
 
 def assign_splits(
@@ -170,13 +170,13 @@ def grouped_folds(clips: Sequence[GroupedClip], num_folds: int = 5, seed: int = 
             f"There must be a group for each fold. Received: {len(names)} group(s) of "
             f"{len(clips)} clip(s) for {num_folds} folds. Take fewer folds."
         )
-    # All clips as a class of their own, so that a group goes where there are fewest clips when
-    # its classes leave the choice.
+    # All clips as a class of their own: no fold stays empty, and where a group's classes leave the
+    # choice it goes where there are fewest clips.
     with_all = np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1)
     wanted = np.full(num_folds, 1 / num_folds)
     for attempt in range(_MOST_ATTEMPTS):
-        folds = _place_groups(with_all, wanted, np.random.default_rng((seed, attempt)))
-        _fill_empty_folds(folds, counts, num_folds)
+        rng = np.random.default_rng((seed, attempt))
+        folds = _place_groups(with_all, wanted, rng, largest_first=attempt == 0)
         of_fold = np.stack([counts[folds == fold].sum(axis=0) for fold in range(num_folds)])
         only_here = (of_fold > 0).sum(axis=0) < 2
         if not only_here.any():
@@ -245,16 +245,6 @@ def _check_classes_have_two_groups(counts: np.ndarray, classes: list[str | int])
         )
 
 
-def _fill_empty_folds(folds: np.ndarray, counts: np.ndarray, num_folds: int) -> None:
-    """Gives each empty fold the smallest group of the fold that has most groups."""
-    for fold in range(num_folds):
-        if (folds == fold).any():
-            continue
-        fullest = np.bincount(folds, minlength=num_folds).argmax()
-        rows = np.flatnonzero(folds == fullest)
-        folds[rows[counts[rows].sum(axis=1).argmin()]] = fold
-
-
 def _checked_fractions(test_fraction: float, validation_fraction: float) -> dict[str, float]:
     for name, value in (
         ("test_fraction", test_fraction),
@@ -271,8 +261,14 @@ def _checked_fractions(test_fraction: float, validation_fraction: float) -> dict
     return {"train": train_fraction, "validation": validation_fraction, "test": test_fraction}
 
 
-def _place_groups(counts: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Chooses a side for each group; returns (group,) indices into `wanted`."""
+def _place_groups(
+    counts: np.ndarray, wanted: np.ndarray, rng: np.random.Generator, largest_first: bool = True
+) -> np.ndarray:
+    """Chooses a side for each group; returns (group,) indices into `wanted`.
+
+    Groups are moved from where they are placed first: from the largest to the smallest where
+    they do best, or else anywhere.
+    """
     totals = counts.sum(axis=0)
     shares = counts / totals  # (group, class): what part of the class lies in the group
     placed = np.zeros((len(wanted), counts.shape[1]))  # (side, class): part of the class there
@@ -292,7 +288,8 @@ def _place_groups(counts: np.ndarray, wanted: np.ndarray, rng: np.random.Generat
 
     for row in order:
         # Without the penalty here: the largest groups would else fill the small sides.
-        sides[row] = best_side(shares[row], penalty=0.0)
+        anywhere = int(rng.integers(len(wanted))) if not largest_first else None
+        sides[row] = best_side(shares[row], penalty=0.0) if anywhere is None else anywhere
         placed[sides[row]] += shares[row]
     for _ in range(20):  # each pass lowers the cost; a few passes reach the end
         before = sides.copy()

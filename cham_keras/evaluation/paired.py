@@ -79,7 +79,9 @@ class PairedComparison:
     def sentence(self) -> str:
         """Who beats whom in clip accuracy, by how much, and how sure that is."""
         found = self.scores["clip_accuracy"]
-        points, (lower, upper) = 100 * found.difference, (100 * end for end in found.interval)
+        # Means over seeds that are equal may differ in their last bits.
+        points = round(100 * found.difference, 9)
+        lower, upper = (100 * end for end in found.interval)
         first, second, sure = *self.names, found.probability_a_better
         if points < 0:
             first, second, sure = second, first, 1 - sure
@@ -118,10 +120,11 @@ class PairedComparison:
             )
         of = ""
         if max(self.seeds) > 1:
-            of = f" by the ensemble of {self.seeds[0]} and of {self.seeds[1]} runs"
+            of = f", by the ensembles of {self.seeds[0]} and {self.seeds[1]} runs"
         lines += [
             "",
-            f"Right in {first} only{of}: {self.only_a} clips; in {second} only: {self.only_b}. "
+            f"Clips that {first} alone gets right{of}: {self.only_a}; "
+            f"that {second} alone gets right: {self.only_b}. "
             f"McNemar's exact test, which takes clips for independent: p = {self.mcnemar_p:.2g}.",
             "",
             f"{self.sentence()}.",

@@ -6,10 +6,23 @@ What is not here (the model, the loss, class weights) stays as in the run that i
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from cham_keras.data.reading.frame_augmentation import FrameAugmentation
 from cham_keras.settings import settings
+
+
+def _one_or_ten(value: int) -> int:
+    if value not in (1, 10):
+        raise ValueError("must be 1 or 10")
+    return value
 
 
 @settings
@@ -50,7 +63,7 @@ class FrameEvaluationSettings:
     """The split; none scores nothing."""
     num_frames: PositiveInt | None = None
     """Evenly spaced frames a clip; by default 25 for spatial_convnet, else as in training."""
-    crops: Literal[1, 10] = 1
+    crops: Annotated[int, AfterValidator(_one_or_ten)] = 1
     """1: whole frames; 10: corners and centre and their mirror images."""
 
 

@@ -66,7 +66,7 @@ def conv_alstm(
 
     >>> from cham_keras import models
     >>> model = models.conv_alstm((30, 7, 7, 64), num_classes=6, filters=16)
-    >>> model.get_layer("hidden").kernel.shape
+    >>> tuple(model.get_layer("hidden").kernel.shape)
     (784, 1024)
     """
     return conv_attention(

@@ -1,6 +1,6 @@
 """Training a model on shards: settings in, a run folder out.
 
-train.py               the flow
+train.py, fit.py       the flow
 compilation.py         model, precision, optimizer, learning rate, loss
 training_data.py       batches from any step on, weights of classes
 feature_statistics.py  what standardization subtracts and divides by

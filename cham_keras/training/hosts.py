@@ -6,10 +6,14 @@ out: connected processes. `devices` calls `connect`; then `parallel_hosts` lays 
 
 import inspect
 import os
+import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
+
+from cham_keras.progress import stderr
 
 # As Keras calls them; `keras.distribution.initialize` reads them, too.
 _ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
@@ -139,6 +143,14 @@ def connect(hosts: Hosts) -> None:
                 f"{jax.process_count()}. Begin a new process."
             )
         return
+    stderr.print(
+        f"Host {hosts.index} of {hosts.number} waits up to {CONNECT_SECONDS} s for the others, "
+        f"at {hosts.addresses[0]}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if hosts.index:
+        _wait_for_first_host(hosts)
     # `keras.distribution.initialize` does the same, and takes no times.
     times = {
         "initialization_timeout": CONNECT_SECONDS,
@@ -160,11 +172,24 @@ def connect(hosts: Hosts) -> None:
                 "`train(hosts=…)` first, in a new process."
             ) from error
         raise ConnectionError(
-            f"Host {hosts.index} must reach all others by {hosts.addresses[0]} within "
-            f"{CONNECT_SECONDS} s. It did not: {_first_line(error)}. Start the command on every "
-            "host, and look whether the first one's port is free and open."
+            f"The hosts must find each other at {hosts.addresses[0]}. They did not: "
+            f"{str(error).strip().partition(chr(10))[0]}. Look whether its port is free and open."
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _wait_for_first_host(hosts: Hosts) -> None:
+    """Waits until the first host listens; JAX itself would end the process without a sentence."""
+    address, _, port = hosts.addresses[0].rpartition(":")
+    last = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            socket.create_connection((address.strip("[]"), int(port)), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > last:
+                raise ConnectionError(
+                    f"Host 0 must answer at {hosts.addresses[0]} within {CONNECT_SECONDS} s. It "
+                    f"did not: {error}. Start the command there, too, and look whether the "
+                    "port is open."
+                ) from error
+        time.sleep(0.5)

@@ -11,7 +11,6 @@ Many devices or one: `devices` chooses a `DeviceLayout`, which is asked where th
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -26,27 +25,21 @@ from cham_keras.runs.run_folder import (
     LAST_MODEL_FILE,
     METRICS_FILE,
     MODEL_FILE,
-    TENSORBOARD_FOLDER,
 )
-from cham_keras.training.bad_batches import BadBatches
-from cham_keras.training.callbacks.bad_loss import StopOnBadLoss
 from cham_keras.training.callbacks.keep_run import KeepRun
-from cham_keras.training.callbacks.progress import ProgressBar
-from cham_keras.training.callbacks.tensorboard import AttentionLog, TensorBoardLog
 from cham_keras.training.checkpoint import Values, restore_variables
 from cham_keras.training.compilation import build_and_compile
 from cham_keras.training.device_layout import DeviceLayout
 from cham_keras.training.devices import Devices, device_layout
 from cham_keras.training.feature_statistics import feature_statistics
+from cham_keras.training.fit import Fit
 from cham_keras.training.hosts import Hosts
-from cham_keras.training.input_wait import InputWait
 from cham_keras.training.resume_state import FitPlan, FitState, fit_plan
 from cham_keras.training.run_start import begin_run, check_run_folder, locked_run_folder
 from cham_keras.training.stop_signals import StopSignals
 from cham_keras.training.training_data import (
     batch_size_of_part,
     notice_short_clips,
-    training_clips,
     validation_clips,
 )
 
@@ -133,12 +126,13 @@ def _train(
             num_classes=len(manifest.classes),
             restored=restored,
         )
+        del restored  # as large as the model and its optimizer; `keep` lets it go, too
         keep.begin(model)
         if validation is not None:
             num_clips = manifest.split("validation").clips
             batch_size = batch_size_of_part(settings)
             validation = layout.validation_clips(validation, num_clips, batch_size)
-        fit = _Fit(model, shards, settings, state, plan, validation, keep, layout, out)
+        fit = Fit(model, shards, settings, state, plan, validation, keep, layout, out)
         try:
             with shard_errors_named():
                 fit.run()
@@ -176,94 +170,6 @@ def _set_variables(
         restore_variables(model, restored, checkpoint)
     elif getattr(settings.model, "standardize", False):
         models.set_feature_statistics(model, *feature_statistics(shards, settings.num_frames))
-
-
-class _Fit:
-    """Calls `fit` as often as it takes: once, or once more for an epoch that was broken off."""
-
-    def __init__(
-        self,
-        model: keras.Model,
-        shards: AnyPath,
-        settings: RunSettings,
-        state: FitState,
-        plan: FitPlan,
-        validation: Any,
-        keep: KeepRun,
-        layout: DeviceLayout,
-        out: Path,
-    ):
-        self._model, self._shards, self._settings = model, shards, settings
-        self._state, self._plan, self._validation, self._keep = state, plan, validation, keep
-        self._layout = layout
-        self._wait = InputWait()
-        self._bar = ProgressBar(
-            f"training {settings.model.name}", state, plan, settings.optimizer, self._wait
-        )
-        self._callbacks = self._list_callbacks(out / TENSORBOARD_FOLDER)
-
-    def run(self) -> None:
-        """Trains until the plan is done."""
-        state, plan = self._state, self._plan
-        if state.is_finished(plan):
-            return
-        if state.batch == plan.batches_per_epoch:
-            self._validate()
-        elif state.batch:
-            self._fit_epochs(state.epoch + 1, plan.batches_per_epoch - state.batch)
-        if not state.is_finished(plan):
-            self._fit_epochs(plan.num_epochs, plan.batches_per_epoch)
-
-    def close(self) -> None:
-        """Leaves the progress bar; safe to call after an error."""
-        self._bar.close()
-
-    def _fit_epochs(self, end: int, batches_per_epoch: int) -> None:
-        clips = training_clips(
-            self._shards,
-            self._settings,
-            start_batch=self._state.batches_done(self._plan),
-            read=self._layout.read,
-        )
-        self._model.fit(
-            self._layout.training_clips(self._wait.watched(clips)),
-            validation_data=self._validation,
-            initial_epoch=self._state.epoch,
-            epochs=end,
-            steps_per_epoch=batches_per_epoch,
-            shuffle=False,  # the data set shuffles
-            verbose=0,
-            callbacks=self._callbacks,
-        )
-
-    def _validate(self) -> None:
-        """Ends an epoch that was broken off in its validation, as `fit` does it."""
-        model, epoch = self._model, self._state.epoch
-        callbacks = keras.callbacks.CallbackList(self._callbacks, model=model)
-        callbacks.on_train_begin()
-        callbacks.on_epoch_begin(epoch)
-        self._keep.remember(model)
-        logs = dict(model.get_metrics_result())
-        if self._validation is not None:
-            found = model.evaluate(
-                self._validation, callbacks=callbacks, return_dict=True, verbose=0
-            )
-            logs |= {f"val_{name}": value for name, value in found.items()}
-        callbacks.on_epoch_end(epoch, logs)
-        callbacks.on_train_end(logs)
-
-    def _list_callbacks(self, logs: Path) -> list[keras.callbacks.Callback]:
-        settings, state, plan = self._settings, self._state, self._plan
-        callbacks = [
-            *self._layout.callbacks(),
-            self._wait,
-            self._bar,
-            StopOnBadLoss(state, plan, BadBatches(self._shards, settings)),
-            TensorBoardLog(logs, self._wait, write_graph=not logs.exists()),
-        ]
-        if self._validation is not None and models.has_attention(self._model):
-            callbacks.append(AttentionLog(logs, self._shards, settings, plan.num_epochs))
-        return [*callbacks, self._keep]
 
 
 def _write_end(

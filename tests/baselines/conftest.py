@@ -3,7 +3,9 @@
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def without_pictures(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def without_pictures():
     """Three pictures a method would take longer than all the rest."""
-    monkeypatch.setattr("cham_keras.evaluation.report.plot_results", lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cham_keras.evaluation.report.plot_results", lambda *_: None)
+        yield

@@ -18,7 +18,9 @@ def distances_by_hand(first, second):
     found = np.zeros((len(first), len(second)))
     for row, a in enumerate(first):
         for column, b in enumerate(second):
-            found[row, column] = sum((x - y) ** 2 / (x + y) for x, y in zip(a, b) if x + y > 0)
+            found[row, column] = sum(
+                (x - y) ** 2 / (x + y) for x, y in zip(a, b, strict=True) if x + y > 0
+            )
     return found
 
 

@@ -1,6 +1,5 @@
 """Points that are followed on drawn squares, their reference points and their patches."""
 
-import cv2
 import numpy as np
 import pytest
 from moving_squares import draw, texture
@@ -10,6 +9,8 @@ from cham_keras.baselines.trajectories.patches import PatchHistograms, PatchMaps
 from cham_keras.baselines.trajectories.reference_points import global_reference, relative_motion
 from cham_keras.baselines.trajectories.tracking import follow_points
 from cham_keras.data import read_frames, write_video
+
+cv2 = pytest.importorskip("cv2", reason="needs OpenCV: pip install 'cham-keras[classic]'")
 
 CORNER, SIZE = np.array([40, 50]), 36  # of the square in the first frame
 SHAPES = TrackingSettings(channels=("global", "local"))

@@ -27,6 +27,8 @@ from cham_keras.data import Clip, ClipList, write_clip_list, write_video
 from cham_keras.evaluation import read_results
 from cham_keras.paths import as_path
 
+pytest.importorskip("cv2", reason="needs OpenCV: pip install 'cham-keras[classic]'")
+
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("across", "down")
 SETTINGS = TrajectorySettings(

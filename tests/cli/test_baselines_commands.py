@@ -56,6 +56,7 @@ def test_baselines_says_what_is_wrong(cham, shards, tmp_path):
 
 
 def test_trajectories_prints_scores_and_its_settings_read_back(cham, tmp_path, monkeypatch):
+    pytest.importorskip("cv2", reason="needs OpenCV: pip install 'cham-keras[classic]'")
     root = tmp_path / "films"
     clips = []
     for number in range(10):

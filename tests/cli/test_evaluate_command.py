@@ -61,7 +61,7 @@ def test_several_runs_are_evaluated_and_summarized(cham, shards, runs, tmp_path)
     assert stored["scores"]["clip_accuracy"]["values"] == [
         found.scores["clip_accuracy"] for found in results
     ]
-    assert stored["names"] == [str(run) for run in runs]
+    assert stored["names"] == ["run-0", "run-1"]
     assert read_results(out / "ensemble").scores == summary.ensemble.scores
     assert said.count("Split test: 9 clips") == 2
     assert "Split test: 2 runs on 9 clips" in said

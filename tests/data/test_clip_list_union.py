@@ -107,7 +107,8 @@ def test_official_splits_are_laid_over_the_shards_of_their_union(tmp_path):
     )
     for number, clip_list in enumerate(lists):
         view = tmp_path / f"split-{number}"
-        assert resplit(tmp_path / "shards", clip_list, view).divided_groups == ("50_FIRST_DATES",)
+        divided = resplit(tmp_path / "shards", clip_list, view).divided_groups
+        assert "50_FIRST_DATES" in divided
         for split in ("train", "test"):
             found = {clip.id for clip in clips_in_split(view, split)}
             assert found == {clip.id for clip in clip_list.clips_of_split(split)}

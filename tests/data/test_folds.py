@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from shard_testing import CLASSES, SPEC, clip_features
 from view_testing import FRAMES_OF_CLIPS, write_source
@@ -33,11 +33,32 @@ def clips_of(labels_and_groups) -> list[Clip]:
     ]
 
 
+def can_be_parted(groups_of_class, num_folds) -> bool:
+    """Whether there are folds with every class in two of them, found by trying all."""
+    groups = sorted(set.union(*groups_of_class.values()))
+    return any(
+        len(set(folds)) == num_folds
+        and all(
+            len({folds[groups.index(group)] for group in of_class}) > 1
+            for of_class in groups_of_class.values()
+        )
+        for folds in itertools.product(range(num_folds), repeat=len(groups))
+    )
+
+
+AWKWARD = [(2, 1), (0, 4), (0, 0), (1, 3), (2, 3), (2, 4), (2, 3), (1, 0), (2, 4), (2, 4), (0, 4)]
+
+
 @given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=60),
-    st.integers(2, 6),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), min_size=1, max_size=60),
+    st.integers(2, 5),
     st.integers(0, 3),
 )
+# Each two of three groups share a class: two folds cannot part them all, three can.
+@example([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)], 2, 0)
+@example([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)], 3, 0)
+# From the first beginning, the largest groups first, a class stays in one fold.
+@example(AWKWARD, 2, 0)
 def test_folds_cover_clips_once_with_whole_groups_or_are_refused(clips, num_folds, seed):
     clips = clips_of(clips)
     groups_of_class = {clip.label: set() for clip in clips}
@@ -47,10 +68,13 @@ def test_folds_cover_clips_once_with_whole_groups_or_are_refused(clips, num_fold
     try:
         folds = grouped_folds(clips, num_folds, seed)
     except ValueError as error:
-        lonely = min(map(len, groups_of_class.values())) < 2
-        expected = "at least two groups" if lonely else "must be a group for each fold"
-        assert expected in str(error)
-        assert lonely or num_groups < num_folds
+        if min(map(len, groups_of_class.values())) < 2:
+            assert "at least two groups" in str(error)
+        elif num_groups < num_folds:
+            assert "must be a group for each fold" in str(error)
+        else:
+            assert "must stand in at least two of the" in str(error)
+            assert not can_be_parted(groups_of_class, num_folds)
         return
     assert len(folds) == len(clips)
     assert set(folds) == set(range(num_folds))

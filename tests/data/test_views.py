@@ -49,9 +49,10 @@ def assert_equal_batches(found, expected) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("reading", ["auto", "sequential"])
-@pytest.mark.parametrize("dtype", ["float16", "int8"])
+@pytest.mark.parametrize(
+    ("split", "reading", "dtype"),
+    [*itertools.product(SPLITS, ["auto", "sequential"], ["float16"]), ("train", "auto", "int8")],
+)
 def test_a_view_gives_the_batches_of_real_shards(tmp_path, split, reading, dtype):
     source = write_source(tmp_path / "shards", feature_dtype=dtype)
     resplit(source, listed(), tmp_path / "view")
@@ -67,7 +68,8 @@ def test_a_view_gives_the_batches_of_real_shards(tmp_path, split, reading, dtype
             for folder, where in ((tmp_path / "view", split), (real, "train"))
         )
         assert_equal_batches(one, other)
-        assert_equal_batches(one, other)  # the next epoch
+        if "shuffle" in way:
+            assert_equal_batches(one, other)  # the next epoch
     one, other = (
         clip_windows(folder, where, 3, 2, reading=reading)
         for folder, where in ((tmp_path / "view", split), (real, "train"))

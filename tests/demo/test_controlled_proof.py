@@ -191,10 +191,12 @@ def test_finished_runs_are_not_done_again_and_a_broken_off_one_goes_on(tiny, mon
     def fail(*arguments, **more):
         raise AssertionError("done again")
 
-    monkeypatch.setattr(experiment, "train", fail)
-    monkeypatch.setattr(experiment, "write_controlled_set", fail)
-    monkeypatch.setattr(experiment, "extract", fail)
-    assert run_proof(out, TINY, **TINY_RUNS) == found
+    for name in ("train", "write_controlled_set", "extract"):
+        monkeypatch.setattr(experiment, name, fail)
+    with monkeypatch.context() as also:
+        for name in ("frame_probabilities", "pooled_baselines"):
+            also.setattr(experiment, name, fail)
+        assert run_proof(out, TINY, **TINY_RUNS) == found
     # As a kill between training and scoring leaves it.
     (out / "single_frame" / "seed-3" / "softmax_regression" / OUTCOME_FILE).unlink()
     assert len(outcomes(out)) == 1

@@ -140,6 +140,19 @@ def test_twins_of_the_place_set_are_the_same_but_for_their_colours():
         assert np.abs(grey).max() < 1.1  # pixels are whole numbers
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_twins_of_the_place_set_have_as_much_of_every_colour(seed):
+    # Larger poses wear paler colours: the sum of each channel over the canvas stays.
+    sums = np.array(
+        [
+            drawn(PLACE, label, seed, noise=0)[0].sum(axis=(0, 1), dtype=float)
+            for label in PLACE.classes
+        ]
+    )
+    amount_of_red = 290 * (ACTOR_COLOUR[0] - LUMINANCE)
+    assert np.ptp(sums, axis=0).max() < 0.02 * amount_of_red
+
+
 @functools.cache
 def place_features(num_clips, first_seed):
     """One frame of each of some clips of the place set: features and labels."""

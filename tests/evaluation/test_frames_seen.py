@@ -66,7 +66,8 @@ def test_a_share_is_reached_where_the_accuracy_stays_above_it():
 def test_a_share_of_the_clip_is_rounded_up_to_whole_frames():
     curve = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     assert accuracy_at_share(curve, 0.25) == (3, 0.3)
-    assert accuracy_at_share(curve, 0.7) == (7, 0.7)  # 0.7 * 10 is above 7 in floating point
+    # 0.55 * 100 is above 55 in floating point.
+    assert accuracy_at_share(list(range(1, 101)), 0.55) == (55, 55.0)
     assert accuracy_at_share(curve, 0.01) == (1, 0.1)
     assert accuracy_at_share(curve, 1.0) == (10, 1.0)
 

@@ -130,7 +130,7 @@ def test_scores_of_seeds_are_their_means_and_the_ensembles_are_tested():
     assert found.only_a == (right & ~HITS_B).sum() > 0
     assert found.only_b == (~right & HITS_B).sum()
     assert "McNemar p of the ensembles" in found.sentence()
-    assert "by the ensemble of 2 and of 1 runs" in found.to_markdown()
+    assert "by the ensembles of 2 and 1 runs" in found.to_markdown()
 
 
 def test_seeds_that_differ_widen_the_interval():
@@ -175,6 +175,12 @@ def test_the_sentence_turns_interval_and_probability_with_the_winner(comparison)
     sure = comparison.scores["clip_accuracy"].probability_a_better
     assert f"(95 % interval {lower:.1f} to {upper:.1f}, P = {sure:.2f}, " in comparison.sentence()
     assert sure > 0.85
+
+
+def test_a_difference_in_the_last_bits_is_none(comparison):
+    score = dataclasses.replace(comparison.scores["clip_accuracy"], difference=-5e-17)
+    found = dataclasses.replace(comparison, scores={"clip_accuracy": score})
+    assert found.sentence().startswith("A and B are level (")
 
 
 def test_clips_of_one_group_are_compared_without_interval():

@@ -119,7 +119,7 @@ def test_files_lead_back_to_the_very_same_results(results, folder):
 def test_strange_names_and_thirds_come_back_too(tmp_path, no_pictures):
     strange = Results(
         classes=('a,"b"', "path", "π"),
-        clip_ids=("x,y.mp4", 'clip "1"\n.mp4', "#t=0.1,0.4"),
+        clip_ids=("x,y.mp4", 'clip "1"\r\n.mp4', "#t=0.1,0.4"),
         groups=["", "group, 1", " "],
         labels=[0, 1, 2],
         probabilities=np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [1e-300, 0.1, 0.9]]),

@@ -263,5 +263,5 @@ def test_class_weights_and_recurrent_models_go_along(recurrent, tmp_path):
     tuned = finetune(run, clips, tmp_path / "tuned", tuning(epochs=1))
     assert tuned.metrics()["model"] == "conv_attention"
     assert open_run(tuned.folder).settings.class_weights == "balanced"
-    assert tuned.load_model().input_shape["features"] == (None, None, IMAGE_SIZE // 8, 4, 6)
+    assert tuned.load_model().input["features"].shape == (None, None, IMAGE_SIZE // 8, 4, 6)
     assert tuned.metrics()["finetuning"]["parameters_of_the_backbone"] > 300

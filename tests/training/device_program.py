@@ -72,7 +72,9 @@ def main(shards, out, options):
             out,
             settings_from_dict(RunSettings, options["settings"], source="test"),
             devices=options.get("devices", 1),
-            hosts=hosts.Hosts(tuple(options["hosts"]), options["index"]) if "hosts" in options else None,
+            hosts=hosts.Hosts(tuple(options["hosts"]), options["index"])
+            if "hosts" in options
+            else None,
         )
     except TrainingStopped as stop:
         sys.exit(stop.exit_code)

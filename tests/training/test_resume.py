@@ -12,6 +12,7 @@ from extraction_testing import call_at_each_change
 from shard_making import make_shards
 from training_testing import (
     Broken,
+    arrays_of,
     assert_same_end,
     called_before,
     compilation,
@@ -23,6 +24,7 @@ from training_testing import (
 )
 
 from cham_keras.training import TrainingStopped, train
+from cham_keras.training.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("with_quick_model")
 
@@ -39,9 +41,9 @@ KINDS = {
         optimizer__clip_norm=1.0,
         optimizer__decay_iteration=5,
     ),
-    # This one gets worse from the first epoch on.
+    # With such a learning rate the loss soon gets worse.
     "stopped_early": settings_of(
-        **EACH_BATCH, epochs=9, patience=2, monitor="loss", optimizer__learning_rate=9.0
+        **EACH_BATCH, epochs=40, patience=2, monitor="loss", optimizer__learning_rate=9.0
     ),
     "without_validation": settings_of(**EACH_BATCH),
 }
@@ -55,7 +57,7 @@ def shards(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shards_of_kind(shards, tmp_path_factory):
-    """Of three sizes of classes; without validation where the kind says so."""
+    """Without validation where the kind says so."""
     folder = tmp_path_factory.mktemp("more")
     alone = make_shards(folder / "alone", clips_per_class={"train": 6, "test": 1})
     return {kind: alone if kind == "without_validation" else shards for kind in KINDS}
@@ -109,10 +111,45 @@ def test_a_killed_fit_goes_on_bit_for_bit(kind, number, unbroken, shards_of_kind
     assert_same_end(tmp_path / "run", expected)
 
 
+def kill_at_the_best_epochs_checkpoint(kills, expected):
+    """The folder when the best epoch's checkpoint stood there, and its model did not yet."""
+    for kill in kills:
+        if (kill / "checkpoint.npz").exists():
+            state, _ = read_checkpoint(kill / "checkpoint.npz")
+            if (state.epoch, state.batch) == (expected["metrics"]["kept_epoch"], 0):
+                return kill
+    raise AssertionError("the best epoch has left no checkpoint")
+
+
+@pytest.mark.parametrize("kind", ["plain", "stopped_early"])
+def test_a_kill_before_the_best_model_is_written_loses_no_model(
+    kind, unbroken, shards_of_kind, tmp_path
+):
+    expected, kills = unbroken(kind)
+    kill = kill_at_the_best_epochs_checkpoint(kills, expected)
+    shutil.copytree(kill, tmp_path / "run")
+    if (tmp_path / "run" / "model.keras").exists():
+        found = arrays_of(tmp_path / "run" / "model.keras")
+        assert any((found[name] != array).any() for name, array in expected["best"].items())
+    finish(shards_of_kind[kind], tmp_path / "run", KINDS[kind])
+    assert_same_end(tmp_path / "run", expected)
+
+
+def test_a_row_of_history_that_was_cut_is_written_again(shards, unbroken, tmp_path):
+    out = tmp_path / "run"
+    stop = called_before("on_train_batch_end", 5, lambda: signal.raise_signal(signal.SIGTERM))
+    with stop, pytest.raises(TrainingStopped):
+        train_quietly(shards, out, KINDS["plain"])
+    with (out / "history.csv").open("a") as file:
+        file.write("2,0.33")
+    train_quietly(shards, out, KINDS["plain"])
+    assert_same_end(out, unbroken("plain")[0])
+
+
 def test_the_kinds_are_what_their_names_say(unbroken):
     plain, early = unbroken("plain")[0], unbroken("stopped_early")[0]
     assert plain["metrics"]["epochs"] == 3
-    assert 3 <= early["metrics"]["epochs"] == early["metrics"]["kept_epoch"] + 2 < 9
+    assert 3 <= early["metrics"]["epochs"] == early["metrics"]["kept_epoch"] + 2 < 40
     assert any("optimizer" in name for name in plain["best"])
     assert unbroken("without_validation")[0]["metrics"]["kept_epoch"] == 3
 

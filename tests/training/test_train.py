@@ -13,7 +13,6 @@ from cham_keras.data import clip_dataset
 from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
 from cham_keras.settings import read_settings, settings_from_dict
 from cham_keras.training import train
-from cham_keras.training.compilation import learning_rate_schedule
 from cham_keras.training.train import resolve
 
 TINY = RunSettings(
@@ -99,14 +98,6 @@ def test_the_papers_number_of_frames_follows_the_model():
     assert resolve(TINY).data.num_frames == 5
 
 
-def test_the_learning_rate_falls_at_the_stated_iteration():
-    schedule = learning_rate_schedule(OptimizerSettings())
-    # Iterations are counted from 0: the first 10,000 steps are 0 to 9,999.
-    assert float(schedule(0)) == pytest.approx(1e-4)
-    assert float(schedule(9_999)) == pytest.approx(1e-4)
-    assert float(schedule(10_000)) == pytest.approx(1e-5)
-
-
 def test_clips_shorter_than_the_sample_are_counted_aloud(shards, tmp_path, capsys):
     settings = dataclasses.replace(TINY, data=DataSettings(num_frames=20, batch_size=6), epochs=1)
     train(shards, tmp_path / "run", settings)
@@ -140,12 +131,6 @@ def test_a_run_is_not_written_over_unless_asked(run, shards):
     with pytest.raises(FileExistsError, match="must be new or empty"):
         train(shards, run.folder, TINY)
     assert (run.folder / "model.keras").stat().st_mtime_ns == before
-
-
-def test_a_diverging_loss_stops_with_the_step_and_what_to_do(shards, tmp_path):
-    settings = dataclasses.replace(TINY, optimizer=OptimizerSettings(learning_rate=1e38))
-    with pytest.raises(ValueError, match=r"The loss must be a finite number.*at step \d+.*Lower"):
-        train(shards, tmp_path / "run", settings)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

@@ -100,7 +100,7 @@ def descriptor_file(
 def read_clip_descriptors(path: Path) -> dict[str, np.ndarray]:
     """The descriptors of a clip: by channel `(trajectories, numbers)` float32."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {name: kept[name].astype(np.float32) for name in kept.files}
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(

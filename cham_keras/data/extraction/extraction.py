@@ -122,7 +122,7 @@ def extract(
     }
     settings |= {"shard_bytes": shard_bytes, "clips_per_shard": clips_per_shard}
     # The classes beside the clips: one more moves the labels of the others.
-    job = {"clips": _checksum(order), "classes": clip_list.classes}
+    job: dict[str, Any] = {"clips": _checksum(order), "classes": clip_list.classes}
     job |= _spec_in_job(backbone) | settings
     if mirrored:  # a key that other jobs lack: what they began before there was one goes on
         job["mirrored"] = True

@@ -4,6 +4,7 @@ clip_frames.py     any of them: what a clip states, and its frames
 video.py           what FFmpeg reads, and writing films
 norpix.py          Norpix sequences; norpix_header.py has the rules of their headers
 image_folder.py    folders of numbered images
+chosen_frames.py   some frames by their numbers; cropping.py: parts of frames
 resizing.py        frames to the size of a backbone
 still_images.py    one still image as an array
 """

@@ -14,6 +14,11 @@ from cham_keras.runs.settings import DataSettings, ModelSettings, OptimizerSetti
 #: excepted, which has what it has.
 PARAMETER_BUDGET = 28_000
 
+#: Training ends after so many epochs without a lower validation loss, but not before so many:
+#: networks stand still at chance for a while before they find an order.
+PATIENCE = 10
+MIN_EPOCHS = 25
+
 _CONVOLUTIONAL: dict[str, Any] = {
     # The demo's: maps that sum to 1 make the inputs so small that training stands still at first.
     "attention_scale": 10.0,
@@ -112,7 +117,3 @@ def run_settings(method: Method, num_frames: int, seed: int, max_epochs: int) ->
         data=DataSettings(num_frames=round(num_frames * method.share_of_frames), batch_size=16),
         optimizer=OptimizerSettings(learning_rate=3e-3, clip_norm=1.0, decay_iteration="never"),
     )
-
-
-MIN_EPOCHS = 15
-PATIENCE = 8

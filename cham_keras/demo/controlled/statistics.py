@@ -14,7 +14,7 @@ import numpy as np
 from cham_keras.demo.controlled.plans import CONTROLLED_SETS
 
 #: What is asked of each set: one method, another, and in what they differ. Fixed before
-#: the first result was seen.
+#: the runs that docs/results shows; whoever adds one after seeing them says so there.
 QUESTIONS = (
     ("fc_attention", "average_pooled_lstm", "attention, in an LSTM of vectors"),
     ("conv_attention", "fc_attention", "maps in place of vectors, both with attention"),

@@ -1,0 +1,108 @@
+"""Rows of a table from results that are known: means, deviations, intervals, comparisons."""
+
+import numpy as np
+import pytest
+
+from cham_keras.evaluation import Results
+from cham_keras.reproduce.methods import METHODS
+from cham_keras.reproduce.paper_tables import PaperTable
+from cham_keras.reproduce.rows import Row, Unit
+from cham_keras.reproduce.settings import TableSettings
+from cham_keras.reproduce.tables import Table
+
+CHAM = next(method for method in METHODS if method.name == "cham")
+FC = next(method for method in METHODS if method.name == "fc_attention")
+
+
+def results(clips, right, groups=None):
+    """Clips of two classes in turn, of which those in `right` are recognised."""
+    labels = [index % 2 for index in range(len(clips))]
+    rows = [
+        [0.9, 0.1] if (label == 0) == (clip in right) else [0.1, 0.9]
+        for clip, label in zip(clips, labels, strict=True)
+    ]
+    return Results(
+        classes=("hop", "run"),
+        clip_ids=clips,
+        labels=labels,
+        groups=list(clips) if groups is None else groups,
+        probabilities=rows,
+    )
+
+
+def row(method, *units, figure="clip_accuracy"):
+    return Row(method, tuple(Unit(*unit) for unit in units), figure)
+
+
+def test_value_is_the_mean_over_seeds_and_the_deviation_that_of_a_sample():
+    found = row(
+        CHAM,
+        ("d", 0, results("abcd", "abc")),
+        ("d", 1, results("abcd", "a")),
+    )
+    assert found.values_of_seeds == (0.75, 0.25)
+    assert found.value == 0.5
+    assert found.deviation == pytest.approx(np.std([0.75, 0.25], ddof=1))
+
+
+def test_divisions_that_share_clips_are_averaged_and_not_pooled():
+    found = row(
+        CHAM,
+        ("one", 0, results("abcd", "abcd")),
+        ("two", 0, results("ab", "")),
+    )
+    assert list(found.divisions) == ["one", "two"]
+    assert found.value == 0.5  # 4 of 6 clips if they were pooled
+    assert found.deviation is None
+
+
+def test_divisions_without_a_common_clip_are_pooled_as_folds():
+    found = row(
+        CHAM,
+        *(("fold-0", seed, results("abcd", "abcd")) for seed in (0, 1)),
+        *(("fold-1", seed, results("ef", "")) for seed in (0, 1)),
+    )
+    assert list(found.divisions) == ["folds"]
+    assert found.values_of_seeds == (4 / 6, 4 / 6)
+
+
+def test_interval_draws_groups_and_not_clips():
+    clips = [f"{number:02}" for number in range(40)]
+    right = set(clips[:20])
+    by_clip = row(CHAM, ("d", 0, results(clips, right)))
+    by_group = row(CHAM, ("d", 0, results(clips, right, ["x"] * 20 + ["y"] * 20)))
+    assert by_group.interval == (0.0, 1.0)
+    lower, upper = by_clip.interval
+    assert 0.3 < lower < 0.4 and 0.6 < upper < 0.7
+
+
+def test_interval_of_one_group_or_of_a_figure_that_is_not_drawn_is_none():
+    assert row(CHAM, ("d", 0, results("abcd", "ab", ["x"] * 4))).interval is None
+    assert row(CHAM, ("d", 0, results("ab", "a")), figure="frame_accuracy").value is None
+
+
+def test_two_methods_are_set_against_each_other_on_the_same_clips_only():
+    better = row(CHAM, ("d", 0, results("abcdefgh", "abcdefg")))
+    worse = row(FC, ("d", 0, results("abcdefgh", "ab")))
+    elsewhere = row(FC, ("d", 0, results("ijklmnop", "ij")))
+    assert better.probability_better_than(worse) > 0.95
+    assert better.probability_better_than(worse) == 1 - worse.probability_better_than(better)
+    assert better.probability_better_than(better) == 0.5
+    assert better.probability_better_than(elsewhere) is None
+
+
+def test_table_sets_the_papers_number_beside_ours_and_compares_with_cham(tmp_path):
+    paper = PaperTable("Table 9", "clip_accuracy", {"cham": 74.0}, notes=("As it is.",))
+    table = Table(paper, TableSettings(), ())
+    table = table.with_row(FC, (Unit("d", 0, results("abcdefgh", "ab")),))
+    table = table.with_row(CHAM, (Unit("d", 0, results("abcdefgh", "abcdefg")),))
+    text = table.to_markdown()
+    line = next(line for line in text.splitlines() if line.startswith("| CHAM |"))
+    assert [cell.strip() for cell in line.split("|")[2:5]] == ["74.0", "87.5", "+13.5"]
+    line = next(line for line in text.splitlines() if line.startswith("| FC-Attention |"))
+    assert [cell.strip() for cell in line.split("|")[2:5]] == ["", "25.0", ""]
+    assert "- CHAM against FC-Attention: +62.5 points, P(CHAM better) = " in text
+    assert "- As it is." in text
+    table.write(tmp_path)
+    rows = (tmp_path / "table.csv").read_text().splitlines()
+    assert rows[0].startswith("method,label,paper,value,") and len(rows) == 3
