@@ -24,7 +24,8 @@ def make_run(folder: Path, **model: Any) -> tuple[Run, ClipList, Path]:
     """Clips, float32 shards of them, and a run of one epoch."""
     clips = make_clips(folder / "clips")
     small_network(folder / "cnn.keras")
-    backbone = load_backbone(str(folder / "cnn.keras"))
+    # With a scaling, so that a frame that is not prepared as before gives other features.
+    backbone = load_backbone(str(folder / "cnn.keras"), scaling="caffe")
     extract(clips, folder / "shards", backbone, feature_dtype="float32")
     values = {**TINY_RUN, "model": {**TINY_RUN["model"], **model}}
     settings = settings_from_dict(RunSettings, values, "test")

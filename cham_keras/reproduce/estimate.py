@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 
 from cham_keras.data import Backbone, ClipList
 from cham_keras.data.frames.clip_frames import probe_clip
+from cham_keras.files import local_copy
 from cham_keras.progress import track
 from cham_keras.reproduce.data_sets import Division
 from cham_keras.reproduce.method_settings import recipe_of
@@ -82,7 +83,7 @@ def estimate(
         backbone: what computes the features.
     """
     frames = _num_frames(clips) // settings.frame_stride
-    shape = backbone.feature_shape
+    seconds_a_frame, shape = _timed(backbone)
     methods = [m for m in methods_named(settings.methods) if m.kind in ("features", "frames")]
     seconds = {
         method.label: _training_seconds(method, settings, parts, shape)
@@ -92,7 +93,7 @@ def estimate(
         clips=len(clips.clips),
         frames=frames,
         disk_bytes=frames * int(np.prod(shape)) * _BYTES,
-        extraction_seconds=frames * _seconds_a_frame(backbone),
+        extraction_seconds=frames * seconds_a_frame,
         training_seconds=seconds,
     )
 
@@ -107,7 +108,8 @@ def _num_frames(clips: ClipList) -> int:
     counts = []
     for clip in track(some, "counting frames of some clips"):
         try:
-            info = probe_clip(clips.path_of(clip))
+            with local_copy(clips.path_of(clip)) as path:
+                info = probe_clip(path)
         except ValueError:  # extraction lists it
             continue
         if info.num_frames:
@@ -116,14 +118,15 @@ def _num_frames(clips: ClipList) -> int:
     return sum(known) + round(mean * len(unknown))
 
 
-def _seconds_a_frame(backbone: Backbone) -> float:
+def _timed(backbone: Backbone) -> tuple[float, tuple[int, int, int]]:
+    """Seconds a frame, and the shape of a frame's features."""
     size = backbone.spec.image_size
     noise = np.random.default_rng(0).integers(256, size=(backbone.batch_size, size, size, 3))
     batch = noise.astype(np.uint8)
     backbone.features_of_resized(batch)  # the first call traces
     started = time.perf_counter()
-    backbone.features_of_resized(batch)
-    return (time.perf_counter() - started) / len(batch)
+    features = backbone.features_of_resized(batch)
+    return (time.perf_counter() - started) / len(batch), features.shape[1:]
 
 
 def _training_seconds(

@@ -5,12 +5,16 @@ from typing import Any
 from cham_keras.recipes import read_recipe
 from cham_keras.reproduce.methods import Method
 from cham_keras.reproduce.settings import TableSettings
+from cham_keras.runs.model_building import settings_of_model
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import settings_from_dict, settings_to_dict
 
 
 def recipe_of(method: Method, settings: TableSettings, seed: int) -> RunSettings | None:
     """The settings of a method's runs; None for a method that is not trained by `train`.
+
+    Changes of the model that a method's model does not have are passed over, so that one
+    set of changes serves all methods.
 
     Args:
         method: the method.
@@ -22,8 +26,12 @@ def recipe_of(method: Method, settings: TableSettings, seed: int) -> RunSettings
     """
     if method.kind in ("pooled", "trajectories"):
         return None
-    recipe = settings_to_dict(read_recipe(f"{settings.recipes}/{method.name}"))
-    values = _laid_over(recipe, settings.changes) | {"seed": seed}
+    recipe = read_recipe(f"{settings.recipes}/{method.name}")
+    settings_from_dict(RunSettings, settings.changes, source="`changes`")  # a typing error
+    known = settings_of_model(recipe.model)
+    of_model = settings.changes.get("model", {})
+    changes = settings.changes | {"model": {n: v for n, v in of_model.items() if n in known}}
+    values = _laid_over(settings_to_dict(recipe), changes) | {"seed": seed}
     return settings_from_dict(RunSettings, values, source=f"recipe of {method.name}")
 
 

@@ -105,6 +105,21 @@ def resolved_model_settings(model_settings: ModelSettings) -> ModelSettings:
     return dataclasses.replace(model_settings, **filled)
 
 
+def settings_of_model(model_settings: ModelSettings) -> frozenset[str]:
+    """Names of the settings that a model has, without `name`.
+
+    Example:
+
+    >>> "skip" in settings_of_model(ModelSettings(name="conv_attention"))
+    False
+    """
+    known = _parameters(model_settings)
+    names = (field.name for field in dataclasses.fields(model_settings))
+    return frozenset(name for name in names if _argument(model_settings.name, name) in known) - {
+        "name"
+    }
+
+
 def _builder(model_settings: ModelSettings) -> Callable[..., keras.Model]:
     return getattr(models, model_settings.name)
 

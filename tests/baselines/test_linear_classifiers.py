@@ -99,10 +99,10 @@ def test_clips_of_one_group_cannot_flatter_the_held_out_accuracy():
     # Labels are drawn by group, and the clips of a group are the same but for a little noise:
     # who has seen one knows the others. Whole groups apart, there is nothing to know.
     rng = np.random.default_rng(5)
-    of_group = rng.normal(size=(30, 6))
+    of_group = rng.normal(size=(30, 60))
     group = np.repeat(np.arange(30), 6)
     labels = rng.permutation(np.arange(30) % 2)[group]
-    features = of_group[group] + 0.01 * rng.normal(size=(180, 6))
+    features = of_group[group] + 0.01 * rng.normal(size=(180, 60))
     fitted = fit_linear_classifier(
         "logistic", features, labels, group.astype(str), ("hop", "run"), 5
     )

@@ -17,7 +17,10 @@ from ucf_sports_testing import make_ucf_sports
 
 from cham_keras.data import clips_in_split, read_clip_list, read_manifest
 from cham_keras.evaluation import read_results
+from cham_keras.recipes import read_recipe
 from cham_keras.reproduce import TableSettings, estimate_table, make_table
+from cham_keras.reproduce.method_settings import recipe_of
+from cham_keras.reproduce.methods import methods_named
 from cham_keras.reproduce.paper_tables import HMDB51 as HMDB51_TABLE
 from cham_keras.reproduce.paper_tables import OLYMPIC_SPORTS, UCF_SPORTS
 
@@ -26,6 +29,7 @@ SMALL = {
     "model": {"filters": 4, "attention_filters": 4, "head_units": 4},
     "data": {"num_frames": 3, "batch_size": 8},
 }
+NUMBERS_A_FRAME = 2 * 2 * 24  # of the filter bank at 32 pixels
 FEATURES = {"backbone": "filter_bank", "image_size": 32, "changes": SMALL}
 
 
@@ -164,6 +168,7 @@ def test_a_folder_of_another_table_is_refused(clips, tmp_path):
     [
         ({"methods": ("chm",)}, "`methods` must be among .* Received: 'chm'"),
         ({"changes": {"model": {"filtres": 3}}}, "`model.filtres` is not a known setting"),
+        ({"changes": {"model": {"skip": 0}}}, "`model.skip` must be greater than 0"),
         ({"recipes": "papre"}, "no recipe 'papre/"),
     ],
 )
@@ -173,11 +178,22 @@ def test_a_wrong_setting_is_refused_before_anything_is_written(clips, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_changes_reach_the_models_that_have_them_and_pass_over_the_others():
+    settings = small("clips", Path("clips"))
+    softmax, cham = (
+        recipe_of(method, settings, seed=7)
+        for method in methods_named(("cham", "softmax_regression"))
+    )
+    assert (cham.model.filters, cham.data.batch_size, cham.seed) == (4, 8, 7)
+    assert cham.model.skip == read_recipe("paper/cham").model.skip
+    assert softmax.data.batch_size == 8
+
+
 def test_the_estimate_counts_frames_bytes_and_steps_and_writes_nothing(clips, tmp_path):
     before = sorted(clips.parent.iterdir())
     found = estimate_table(small("clips", clips, seeds=(0, 1), frame_stride=2))
     assert (found.clips, found.frames) == (12, 48)
-    assert found.disk_bytes == 48 * 7 * 7 * found.disk_bytes // (48 * 7 * 7)
+    assert found.disk_bytes == 48 * NUMBERS_A_FRAME * 2  # float16
     assert set(found.training_seconds) == {"Softmax regression"}
     assert found.seconds > sum(found.training_seconds.values()) > 0
     assert sorted(clips.parent.iterdir()) == before

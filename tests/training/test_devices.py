@@ -14,6 +14,7 @@ from shard_making import make_shards
 
 from cham_keras.data import read_manifest
 from cham_keras.runs import DataSettings, OptimizerSettings, RunSettings
+from cham_keras.settings import settings_from_dict
 from cham_keras.training import train
 from cham_keras.training.device_layout import DeviceLayout, evenly_divided
 from cham_keras.training.devices import chosen_devices, device_layout
@@ -22,6 +23,7 @@ from cham_keras.training.mirrored_devices import MirroredDevices
 TWO = {"logical_devices": 2, "devices": 2}
 # Several devices draw other masks than one does.
 WITHOUT_DROPOUT = {**SETTINGS, "model": {**SETTINGS["model"], "dropout": 0.0}}
+QUICK = settings_from_dict(RunSettings, WITHOUT_DROPOUT, source="test")
 CHAM = {
     **SETTINGS,
     "model": {"filters": 2, "head_units": 4, "dropout": 0.0, "attention_scale": 12.0},
@@ -120,7 +122,7 @@ def test_what_keras_does_for_each_device_apart_is_refused(setting, shards):
 
 def test_more_devices_than_there_are_are_refused_and_nothing_is_written(shards, tmp_path):
     with pytest.raises(ValueError, match=r"`devices` must be from 1 to \d+, or all. Received: 99"):
-        train(shards, tmp_path / "run", devices=99)
+        train(shards, tmp_path / "run", QUICK, devices=99)
     assert not (tmp_path / "run").exists()
 
 
@@ -143,7 +145,7 @@ def test_the_workers_of_tf_config_are_refused_with_the_way_that_works(
 ):
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"index": 0}}))
     with pytest.raises(ValueError, match=r"10.0.0.2:1.*KERAS_BACKEND=jax and `--hosts`"):
-        train(shards, tmp_path / "run")
+        train(shards, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
 
 
@@ -163,5 +165,5 @@ def test_the_scope_of_another_strategy_is_refused(shards, tmp_path):
         tf.distribute.MirroredStrategy(["/device:CPU:0"]).scope(),
         pytest.raises(ValueError, match=r"Received: MirroredStrategy. Leave the scope"),
     ):
-        train(shards, tmp_path / "run")
+        train(shards, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ from shard_making import make_shards
 from cham_keras.data import clip_dataset, read_manifest
 from cham_keras.data.reading.frame_reader import FrameReader
 from cham_keras.runs import RunSettings
+from cham_keras.settings import settings_from_dict
 from cham_keras.training import host_batches, hosts, parallel_hosts, train
 from cham_keras.training.host_batches import part_of_batches, part_of_clips
 from cham_keras.training.hosts import Hosts, connect, named_hosts
@@ -21,6 +22,7 @@ EVERYTHING = {
     "class_weights": "balanced",
     "optimizer": {"learning_rate": 0.01, "clip_norm": 0.5},
 }
+QUICK = settings_from_dict(RunSettings, SETTINGS, source="test")
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +142,11 @@ def test_hosts_that_cannot_be_are_refused(addresses, index, environment, sentenc
 def test_several_hosts_need_jax_and_nothing_is_written(shards, tmp_path):
     two = Hosts(("127.0.0.1:1", "127.0.0.1:2"), 0)
     with pytest.raises(ValueError, match="Received: tensorflow. Set KERAS_BACKEND=jax before"):
-        train(shards, tmp_path / "run", hosts=two)
+        train(shards, tmp_path / "run", QUICK, hosts=two)
     with pytest.raises(ValueError, match="backend jax"):
         connect(two)
     with pytest.raises(ValueError, match="`devices` must not be given with `hosts`"):
-        train(shards, tmp_path / "run", hosts=two, devices=2)
+        train(shards, tmp_path / "run", QUICK, hosts=two, devices=2)
     assert not (tmp_path / "run").exists()
 
 
