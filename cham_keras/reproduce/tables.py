@@ -70,8 +70,9 @@ class Table:
         lines = [
             f"# {title}",
             "",
-            f"| method | paper, % | here: {SCORE_TITLES[self.figure]}, % | difference "
-            "| 95 % interval | runs |",
+            f"Percent; {SCORE_TITLES[self.figure]}.",
+            "",
+            "| method | paper | here | difference | 95 % interval | runs |",
             "|---|---:|---:|---:|---|---:|",
             *(self._line(row) for row in self.rows),
             "",

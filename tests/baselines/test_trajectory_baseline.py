@@ -1,5 +1,6 @@
 """The trajectory-based method on films of moving squares."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -232,6 +233,11 @@ def test_descriptors_are_kept_to_half_precision_and_drawn_by_the_clips_name(film
     assert len(set(rows)) == 20 and rows == sorted(rows)
     for name, values in kept.items():
         np.testing.assert_allclose(values, whole[name][rows], atol=1e-3)
+    with_seed = dataclasses.replace(few, seed=1)
+    others = clip_descriptors.clip_descriptors(films, clip, with_seed)
+    again = clip_descriptors.clip_descriptors(films, clip, with_seed)
+    assert (others["hog"] != whole["hog"][rows]).any()
+    np.testing.assert_array_equal(others["hog"], again["hog"])
 
 
 def test_a_replaced_film_is_followed_anew(films, tmp_path):
