@@ -42,18 +42,20 @@ def start(shards, out, backend="tensorflow", **options):
     )
 
 
-def end(process):
-    """Waits for a process and returns its exit code and what it has said."""
+def end(*processes):
+    """Waits for processes; returns the exit code of each and what it has said."""
     try:
-        said = process.communicate(timeout=LONGEST_SECONDS)
+        said = ["".join(process.communicate(timeout=LONGEST_SECONDS)) for process in processes]
+        return [(process.returncode, each) for process, each in zip(processes, said, strict=True)]
     finally:
-        process.kill()
-    return process.returncode, "".join(said)
+        for process in processes:  # none outlives its test
+            process.kill()
+            process.communicate()
 
 
 def finish(*processes):
     """Waits for processes that are to end well."""
-    for code, said in [end(process) for process in processes]:
+    for code, said in end(*processes):
         assert code == 0, said
 
 

@@ -42,7 +42,7 @@ from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings, settings_to_dict, validation_sentence
 
 #: The verbs that go on where they were interrupted.
-RESUMABLE_VERBS = ("extract", "finetune", "trajectories")
+RESUMABLE_VERBS = ("compare", "extract", "finetune", "reproduce", "train", "trajectories")
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
 SETTINGS_OF_VERB = {
     "train": ("cham_keras.runs.settings", "RunSettings"),

@@ -175,9 +175,7 @@ def compare(
     )
 
 
-def _make(
-    out: Path, dry_run: bool, overwrite: bool, changes: Path | None, **values: Any
-) -> None:
+def _make(out: Path, dry_run: bool, overwrite: bool, changes: Path | None, **values: Any) -> None:
     from cham_keras.reproduce import TableSettings, estimate_table, make_table
     from cham_keras.settings import read_toml, settings_from_dict
 

@@ -43,7 +43,8 @@ def verify(shards: Location, /, *, json: Annotated[bool, Parameter(negative="")]
         stdout.print(f"Not checked: {what}", markup=False, highlight=False, soft_wrap=True)
     if found.problems:
         stdout.print(
-            f"{len(found.problems)} problem(s). `cham extract` makes the shards anew.",
+            f"{len(found.problems)} problem(s). `cham extract` makes the shards anew, "
+            "`cham resplit` a view of them.",
             highlight=False,
         )
         return 1

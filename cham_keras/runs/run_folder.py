@@ -61,7 +61,8 @@ class Run:
         path = self.folder / MODEL_FILE
         if not path.is_file():
             raise FileNotFoundError(
-                f"The run {self.folder} holds no {MODEL_FILE}: it has not finished. Train it again."
+                f"The run {self.folder} holds no {MODEL_FILE}: it has not finished. "
+                "The `cham train` that it was begun with goes on with it."
             )
         return keras.saving.load_model(path)
 

@@ -8,6 +8,8 @@ run_start.py           new run, or one that goes on; checkpoint.py, resume_state
 callbacks/             what happens beside the steps
 bad_batches.py         why a loss is not finite
 stop_signals.py, input_wait.py  Ctrl-C and SIGTERM; time without input
+devices.py, hosts.py   which devices and hosts; device_layout.py, mirrored_devices.py,
+                       parallel_devices.py, parallel_hosts.py, host_batches.py: how
 """
 
 from cham_keras.training.bad_batches import NonFiniteFeaturesError, NonFiniteLossError

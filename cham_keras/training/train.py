@@ -20,6 +20,7 @@ from cham_keras.files import replacing_file, write_json
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
 from cham_keras.runs import Run, RunSettings, open_run
+from cham_keras.runs.model_building import resolved_model_settings
 from cham_keras.runs.run_folder import (
     CHECKPOINT_FILE,
     LAST_MODEL_FILE,
@@ -155,7 +156,8 @@ def resolve(settings: RunSettings) -> RunSettings:
             f"Received: {parts}."
         )
     data = dataclasses.replace(settings.data, num_frames=settings.num_frames)
-    return dataclasses.replace(settings, data=data)
+    model = resolved_model_settings(settings.model)
+    return dataclasses.replace(settings, data=data, model=model)
 
 
 def _set_variables(

@@ -9,6 +9,9 @@ from cham_keras.runs import RunSettings, build_model
 from cham_keras.training import compile_model
 from cham_keras.tuning.search_space import SearchSpace
 
+#: The models that have what is searched.
+_WITH_KERNELS = ("cham", "conv_attention", "conv_alstm")
+
 
 class CHAMHyperModel(keras_tuner.HyperModel):
     """A model of this package whose kernel sizes and channels a tuner chooses.
@@ -43,10 +46,10 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         space: SearchSpace | None = None,
     ):
         super().__init__(name=base.model.name)
-        if base.model.name == "fc_attention":
+        if base.model.name not in _WITH_KERNELS:
             raise ValueError(
-                "`model.name` must be a model with kernels: cham or conv_attention. "
-                "Received: fc_attention."
+                f"`model.name` must be a model with kernels: {', '.join(_WITH_KERNELS)}. "
+                f"Received: {base.model.name}."
             )
         self.base = base
         self.feature_shape = feature_shape

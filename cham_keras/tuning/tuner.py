@@ -15,7 +15,7 @@ import keras_tuner
 
 from cham_keras.paths import AnyPath
 from cham_keras.progress import stderr
-from cham_keras.runs.run_folder import MODEL_FILE, open_run
+from cham_keras.runs.run_folder import LAST_MODEL_FILE, MODEL_FILE, open_run
 from cham_keras.training import NonFiniteLossError, train
 from cham_keras.tuning.hyper_model import CHAMHyperModel
 from cham_keras.tuning.search import Search, Trial
@@ -103,6 +103,8 @@ class TrainingTuner(keras_tuner.Tuner):
         if search is not None:
             for other in search.trials[1:]:  # models are large, and the run can be made again
                 (other.run / MODEL_FILE).unlink(missing_ok=True)
+            for trial_run in search.trials:
+                (trial_run.run / LAST_MODEL_FILE).unlink(missing_ok=True)
             search.write()
 
     def found(self) -> Search | None:

@@ -1,15 +1,16 @@
 """What is shown of a fit: the bar, TensorBoard's scalars, graph and attention maps."""
 
 import re
+import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from shard_making import make_shards
-from training_testing import settings_of, with_quick_model  # noqa: F401  a fixture
+from training_testing import called_before, settings_of, with_quick_model  # noqa: F401
 
 from cham_keras.progress import stderr
-from cham_keras.training import train
+from cham_keras.training import TrainingStopped, train
 from cham_keras.training.callbacks.tensorboard import attention_row
 from cham_keras.training.input_wait import InputWait
 from cham_keras.training.resume_state import FitPlan, FitState
@@ -49,6 +50,17 @@ def test_tensorboard_has_scalars_and_the_graph_once(shards, tmp_path, with_quick
     graphs = [tag for tag, _, plugin, _ in events_in(logs) if plugin == "graph_keras_model"]
     assert graphs == ["keras"]
     assert not (logs / "attention").exists()  # this model has none
+
+
+def test_a_run_that_goes_on_writes_no_second_graph(shards, tmp_path, with_quick_model):  # noqa: F811
+    stop = called_before("on_train_batch_end", 4, lambda: signal.raise_signal(signal.SIGTERM))
+    with stop, pytest.raises(TrainingStopped):
+        train(shards, tmp_path / "run", settings_of(epochs=2))
+    train(shards, tmp_path / "run", settings_of(epochs=2))
+    events = events_in(tmp_path / "run" / "tensorboard")
+    assert [tag for tag, _, plugin, _ in events if plugin == "graph_keras_model"] == ["keras"]
+    epochs = [step for tag, step, *_ in events if tag == "epoch_learning_rate"]
+    assert sorted(epochs) == [0, 1]
 
 
 def test_tensorboard_has_maps_of_a_model_with_attention(shards, tmp_path):

@@ -48,7 +48,7 @@ def test_two_devices_train_what_one_device_trains(settings, shards, tmp_path):
 
 def test_a_run_on_two_devices_goes_on_to_the_bit(shards, tmp_path):
     finish(start(shards, tmp_path / "unbroken", **TWO))
-    code, said = end(start(shards, tmp_path / "resumed", stop_at_batch=3, **TWO))
+    [(code, said)] = end(start(shards, tmp_path / "resumed", stop_at_batch=3, **TWO))
     assert code == 130, said
     assert not (tmp_path / "resumed" / "last.keras").exists()
     finish(start(shards, tmp_path / "resumed", **TWO))

@@ -70,7 +70,7 @@ def test_two_devices_of_one_host_on_jax_train_what_one_device_trains(shards, one
 
 
 def test_a_signal_to_one_host_stops_all_and_the_same_commands_go_on(shards, one_device, tmp_path):
-    for code, said in map(end, start_hosts(shards, tmp_path, {}, {"stop_at_batch": 3})):
+    for code, said in end(*start_hosts(shards, tmp_path, {}, {"stop_at_batch": 3})):
         assert code == 130, said
     assert (tmp_path / "0" / "checkpoint.npz").is_file()
     assert not (tmp_path / "0" / "last.keras").exists()
@@ -84,7 +84,7 @@ def test_a_host_that_fails_does_not_leave_the_other_one_hanging(shards, tmp_path
     processes = start_hosts(
         shards, tmp_path, {}, {"fail_at_batch": 3}, settings=endless, wait_seconds=10
     )
-    (code_of_0, _), (code_of_1, said) = map(end, processes)
+    (code_of_0, _), (code_of_1, said) = end(*processes)
     assert code_of_0 != 0
     assert code_of_1 != 0
     assert "Host 1 of 2 has ended. A host that has not will do so within" in said

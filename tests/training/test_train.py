@@ -54,8 +54,8 @@ def test_a_run_folder_holds_what_the_map_says(run):
 
 
 def test_the_settings_of_a_run_read_back_as_they_were(run):
-    assert read_settings(RunSettings, run.folder / "settings.toml") == TINY
-    assert open_run(run.folder).settings == TINY
+    assert read_settings(RunSettings, run.folder / "settings.toml") == resolve(TINY)
+    assert open_run(run.folder).settings == resolve(TINY)
 
 
 def test_the_kept_model_has_the_validation_accuracy_that_the_metrics_state(run, shards):

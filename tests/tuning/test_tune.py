@@ -11,7 +11,7 @@ from cham_keras.cli.tune import tune as tune_command
 from cham_keras.data import read_manifest
 from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
 from cham_keras.settings import read_settings, settings_from_dict
-from cham_keras.training import train
+from cham_keras.training import resolve, train
 from cham_keras.tuning import SearchSpace, tune, tuner
 from cham_keras.tuning.tuner import ShuffledCombinations
 
@@ -87,7 +87,8 @@ def test_best_settings_are_those_of_the_best_trial_and_read_back(search):
     best = read_settings(RunSettings, search.folder / "best.toml")
     assert best == search.best == search.trials[0].settings
     chosen = search.trials[0].values
-    assert best == dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, **chosen))
+    model = dataclasses.replace(TINY.model, **chosen)
+    assert best == resolve(dataclasses.replace(TINY, model=model))
     assert search.trials[0].score == max(trial.score for trial in search.trials)
 
 
