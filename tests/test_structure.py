@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "export": RUNS_AND_ABOVE,
     "tuning": RUNS_AND_ABOVE | {"training"},
     "baselines": RUNS_AND_ABOVE | {"evaluation"},
-    "reproduce": RUNS_AND_ABOVE | {"training", "evaluation", "baselines", "recipes"},
+    "reproduce": RUNS_AND_ABOVE | {"training", "finetuning", "evaluation", "baselines", "recipes"},
     "demo": RUNS_AND_ABOVE | STAGES | {"baselines"},
     "benchmark": RUNS_AND_ABOVE,
     "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark", "recipes", "reproduce", "baselines"},

@@ -21,6 +21,7 @@ def reproduce(
     backbone: str = "resnet152",
     weights: str | None = None,
     image_size: int | None = None,
+    scaling: Literal["none", "tf", "caffe", "torch"] | None = None,
     frame_stride: int = 1,
     protocol: Literal["stratified", "leave-one-out", "103-47"] = "stratified",
     lists: Path | None = None,
@@ -59,6 +60,8 @@ def reproduce(
         As in `cham extract`.
     image_size
         As in `cham extract`.
+    scaling
+        As in `cham extract`.
     frame_stride
         1 takes every frame, 2 every other one.
     protocol
@@ -71,7 +74,8 @@ def reproduce(
         Fraction of the training clips to validate on. The paper states none: by default
         all are trained on, and the last epoch's model is taken.
     changes
-        TOML file of settings that are laid over the recipe of every method.
+        TOML file of settings that are laid over the recipe of every method; its table
+        `finetuning` is for the spatial ConvNet.
     dry_run
         Tell what it will take, and end.
     overwrite
@@ -91,6 +95,7 @@ def reproduce(
         backbone=backbone,
         weights=weights,
         image_size=image_size,
+        scaling=scaling,
         frame_stride=frame_stride,
         methods=methods,
         seeds=seeds,
@@ -108,6 +113,7 @@ def compare(
     backbone: str = "resnet152",
     weights: str | None = None,
     image_size: int | None = None,
+    scaling: Literal["none", "tf", "caffe", "torch"] | None = None,
     frame_stride: int = 1,
     validation_fraction: float = 0.15,
     changes: Path | None = None,
@@ -145,12 +151,15 @@ def compare(
         As in `cham extract`.
     image_size
         As in `cham extract`.
+    scaling
+        As in `cham extract`.
     frame_stride
         1 takes every frame, 2 every other one.
     validation_fraction
         Fraction to validate on.
     changes
-        TOML file of settings that are laid over the recipe of every method.
+        TOML file of settings that are laid over the recipe of every method; its table
+        `finetuning` is for the spatial ConvNet.
     dry_run
         Tell what it will take, and end.
     overwrite
@@ -169,6 +178,7 @@ def compare(
         backbone=backbone,
         weights=weights,
         image_size=image_size,
+        scaling=scaling,
         frame_stride=frame_stride,
         methods=methods,
         seeds=seeds,
@@ -181,6 +191,7 @@ def _make(out: Path, dry_run: bool, overwrite: bool, changes: Path | None, **val
 
     if changes is not None:
         values["changes"] = read_toml(changes)
+        values["finetuning"] = values["changes"].pop("finetuning", {})
     stated = {name: value for name, value in values.items() if value is not None}
     table_settings = settings_from_dict(TableSettings, stated, source="cham")
     if dry_run or not out.exists():

@@ -17,7 +17,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cham_keras.baselines import pooled_baselines
 from cham_keras.data import (
     Backbone,
     ClipList,
@@ -28,20 +27,16 @@ from cham_keras.data import (
     union_of_clip_lists,
     write_clip_list,
 )
-from cham_keras.evaluation import Results, evaluate, read_results
-from cham_keras.files import read_json
 from cham_keras.progress import stderr
 from cham_keras.reproduce.data_sets import PAPER_TABLES, Division, divisions
 from cham_keras.reproduce.estimate import Estimate, estimate
+from cham_keras.reproduce.method_runs import run_method
 from cham_keras.reproduce.method_settings import recipe_of
 from cham_keras.reproduce.methods import Method, methods_named
 from cham_keras.reproduce.rows import Unit
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.reproduce.tables import Table
-from cham_keras.runs import open_run
-from cham_keras.runs.run_folder import EVALUATION_FOLDER, METRICS_FILE
 from cham_keras.settings import read_settings, write_settings
-from cham_keras.training import train
 
 TABLE_SETTINGS_FILE = "table.toml"
 _MANIFEST = "manifest.json"
@@ -139,7 +134,9 @@ def _views(out: Path, settings: TableSettings, parts: tuple[Division, ...]) -> d
 
 
 def _backbone(settings: TableSettings) -> Backbone:
-    return load_backbone(settings.backbone, settings.weights, settings.image_size)
+    return load_backbone(
+        settings.backbone, settings.weights, settings.image_size, scaling=settings.scaling
+    )
 
 
 def _units(
@@ -151,23 +148,8 @@ def _units(
 ) -> Iterator[Unit]:
     """The results of a method, one for each division and seed."""
     for part in parts:
-        if method.kind == "pooled":
-            folder = out / "runs" / method.name / part.name
-            yield Unit(part.name, 0, _pooled(folder, views[part.name]))
-            continue
-        for seed in part.seeds:
+        # Nothing of the pooled baselines depends on a seed but the folds that choose.
+        for seed in part.seeds[:1] if method.kind == "pooled" else part.seeds:
             folder = out / "runs" / method.name / part.name / f"seed-{seed}"
-            recipe = recipe_of(method, settings, seed)
-            if not (folder / METRICS_FILE).is_file():
-                train(views[part.name], folder, recipe)
-            if not (folder / EVALUATION_FOLDER / "test.json").is_file():
-                evaluate(open_run(folder), views[part.name])
-            yield Unit(part.name, seed, read_results(folder))
-
-
-def _pooled(folder: Path, view: Path) -> Results:
-    """The baseline that did best on clips held out of its training clips."""
-    pooled_baselines(view, folder)
-    stated = {path.parent: read_json(path) for path in sorted(folder.glob("*/method.json"))}
-    chosen = {name: facts for name, facts in stated.items() if "held_out_log_loss" in facts}
-    return read_results(min(chosen, key=lambda name: chosen[name]["held_out_log_loss"]))
+            results = run_method(method, settings, part, views[part.name], folder, seed)
+            yield Unit(part.name, seed, results)

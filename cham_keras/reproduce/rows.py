@@ -123,10 +123,10 @@ class Row:
         return float(np.mean((difference > 1e-12) + (np.abs(difference) <= 1e-12) / 2))
 
     def same_clips_as(self, other: "Row") -> bool:
-        """Whether both were tested on the same clips, in the same order."""
+        """Whether both were tested on the same clips; groups are drawn alike in any order."""
         ours, theirs = self.divisions, other.divisions
         return list(ours) == list(theirs) and all(
-            ours[name][0].clip_ids == theirs[name][0].clip_ids for name in ours
+            sorted(ours[name][0].clip_ids) == sorted(theirs[name][0].clip_ids) for name in ours
         )
 
     def average_precisions(self) -> dict[str, float]:

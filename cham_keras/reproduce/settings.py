@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from cham_keras.finetuning import FinetuningSettings
 from cham_keras.reproduce.methods import METHODS
 from cham_keras.settings import settings
 
@@ -34,6 +35,8 @@ class TableSettings:
     """Its weights: imagenet, none, or a path; not given: imagenet."""
     image_size: PositiveInt | None = None
     """Height and width that frames are resized to; not given: what it was trained at."""
+    scaling: Literal["none", "tf", "caffe", "torch"] | None = None
+    """For a model of one's own: what pixels it takes."""
     frame_stride: PositiveInt = 1
     """1 takes every frame, 2 every other one."""
     recipes: str = "paper"
@@ -42,5 +45,7 @@ class TableSettings:
     """Which rows the table has."""
     seeds: tuple[NonNegativeInt, ...] = (0, 1, 2)
     """Seeds of the runs; each method is run with each."""
+    finetuning: FinetuningSettings = FinetuningSettings()
+    """How the spatial ConvNet is fine-tuned."""
     changes: dict[str, Any] = Field(default_factory=dict)
     """Settings laid over every recipe, as in its file."""

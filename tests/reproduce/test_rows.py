@@ -91,6 +91,21 @@ def test_two_methods_are_set_against_each_other_on_the_same_clips_only():
     assert better.probability_better_than(elsewhere) is None
 
 
+def test_the_order_of_the_clips_does_not_matter_to_a_comparison():
+    clips, groups = list("abcdefgh"), list("stuvwxyz")
+    one = results(clips, "abcdefg", groups)
+    turned = Results(
+        classes=one.classes,
+        clip_ids=one.clip_ids[::-1],
+        labels=one.labels[::-1],
+        groups=one.groups[::-1],
+        probabilities=one.probabilities[::-1],
+    )
+    there, back = row(CHAM, ("d", 0, one)), row(CHAM, ("d", 0, turned))
+    np.testing.assert_array_equal(there.draws, back.draws)
+    assert there.probability_better_than(back) == 0.5
+
+
 def test_table_sets_the_papers_number_beside_ours_and_compares_with_cham(tmp_path):
     paper = PaperTable("Table 9", "clip_accuracy", {"cham": 74.0}, notes=("As it is.",))
     table = Table(paper, TableSettings(), ())
