@@ -10,23 +10,29 @@ def convolutional_head(outputs, num_classes, *, units, pooling, dropout, seed):
     Args:
         outputs: `(batch, time, height, width, filters)`.
         num_classes: number of classes.
-        units: size of the dense layer.
-        pooling: `"average"` over the positions, or `"flatten"`, which keeps them apart.
-        dropout: share of the dense layer's outputs set to zero in training.
+        units: size of the dense layer; 0 for none.
+        pooling: `"average"` or `"max"` over the positions, or `"flatten"`, which keeps
+            them apart.
+        dropout: share of the dense layer's outputs (of its inputs where there is none) set to
+            zero in training.
         seed: seed of the dropout.
 
     Returns:
         probabilities, `(batch, time, num_classes)`, float32.
 
     Raises:
-        ValueError: `pooling` is neither.
+        ValueError: `pooling` is none of these.
     """
     if pooling == "average":
         pooled = ops.mean(outputs, axis=(2, 3))
+    elif pooling == "max":
+        pooled = ops.max(outputs, axis=(2, 3))
     elif pooling == "flatten":
         pooled = flatten_positions(outputs)
     else:
-        raise ValueError(f"`pooling` must be 'average' or 'flatten'. Received: pooling={pooling!r}")
+        raise ValueError(
+            f"`pooling` must be 'average', 'max' or 'flatten'. Received: pooling={pooling!r}"
+        )
     return dense_head(pooled, num_classes, units=units, dropout=dropout, seed=seed)
 
 
@@ -36,7 +42,7 @@ def dense_head_of_states(outputs, num_classes, *, units, dropout, seed):
     Args:
         outputs: `(batch, time, channels)`, the hidden states.
         num_classes: number of classes.
-        units: size of the dense layer.
+        units: size of the dense layer; 0 for none.
         dropout: share set to zero in training, before and behind the dense layer.
         seed: seed of the dropouts.
 
@@ -53,14 +59,17 @@ def dense_head(vectors, num_classes, *, units, dropout, seed):
     Args:
         vectors: `(batch, time, channels)`.
         num_classes: number of classes.
-        units: size of the dense layer.
-        dropout: share of the dense layer's outputs set to zero in training.
+        units: size of the dense layer; 0 for none.
+        dropout: share of the dense layer's outputs (of its inputs where there is none) set to
+            zero in training.
         seed: seed of the dropout.
 
     Returns:
         probabilities, `(batch, time, num_classes)`, float32.
     """
-    hidden = keras.layers.Dense(units, activation="tanh", name="hidden")(vectors)
+    hidden = vectors
+    if units > 0:
+        hidden = keras.layers.Dense(units, activation="tanh", name="hidden")(vectors)
     hidden = keras.layers.Dropout(dropout, seed=seed, name="dropout")(hidden)
     return softmax_of_steps(hidden, num_classes)
 

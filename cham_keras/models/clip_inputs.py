@@ -7,15 +7,28 @@ from cham_keras.models.feature_standardization import (
     STANDARDIZATION_LAYER_NAME,
     FeatureStandardization,
 )
+from cham_keras.models.temporal_differences import DIFFERENCES_LAYER_NAME, TemporalDifferences
 
 
-def clip_inputs(input_shape, lengths, standardize=False):
-    """Makes a model's inputs.
+def clip_inputs(
+    input_shape,
+    lengths,
+    standardize=False,
+    *,
+    temporal_differences="none",
+    feature_dropout=0.0,
+    seed=None,
+):
+    """Makes a model's inputs, and what is done with the features before the model proper.
 
     Args:
         input_shape: `(time or None, height, width, channels)`.
         lengths: whether the model takes the number of valid frames of each clip.
         standardize: whether the features are standardized before anything else.
+        temporal_differences: `"none"`, or the `kind` of `TemporalDifferences`.
+        feature_dropout: share of the channels that training sets to zero, in all frames
+            and positions of a clip alike.
+        seed: seed of that dropout.
 
     Returns:
         `(inputs, features, lengths)`: what `keras.Model` takes, the features
@@ -23,7 +36,8 @@ def clip_inputs(input_shape, lengths, standardize=False):
         `(batch,)` or None.
 
     Raises:
-        ValueError: `input_shape` is not of rank 4, or a size other than time is missing.
+        ValueError: `input_shape` is not of rank 4, a size other than time is missing, or
+            `temporal_differences` is none of these.
     """
     if len(input_shape) != 4 or any(size is None for size in input_shape[1:]):
         raise ValueError(
@@ -33,6 +47,13 @@ def clip_inputs(input_shape, lengths, standardize=False):
     inputs = features = keras.Input(input_shape, name="features")
     if standardize:
         features = FeatureStandardization(name=STANDARDIZATION_LAYER_NAME)(features)
+    if temporal_differences != "none":
+        layer = TemporalDifferences(temporal_differences, name=DIFFERENCES_LAYER_NAME)
+        features = layer(features)
+    if feature_dropout > 0:
+        features = keras.layers.SpatialDropout3D(
+            feature_dropout, seed=seed, name="feature_dropout", data_format="channels_last"
+        )(features)
     if not lengths:
         return inputs, features, None
     num_frames = keras.Input((), dtype="int32", name="lengths")

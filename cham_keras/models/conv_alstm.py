@@ -22,6 +22,8 @@ def conv_alstm(
     recurrent_dropout=0.0,
     attention_penalty=0.0,
     standardize=False,
+    temporal_differences="none",
+    feature_dropout=0.0,
     lengths=False,
     seed=None,
     name="conv_alstm",
@@ -45,13 +47,18 @@ def conv_alstm(
         unit_forget_bias: whether the forget gate's bias starts at one.
         initial_state: `"mean_conv"`: h and c by a 3x3 convolution with tanh each from
             the mean of the clip's features; `"learned"`: trained maps; or `"zeros"`.
-        pooling: `"flatten"`, or `"average"` over the positions before the dense layer.
-        head_units: size of the dense layer.
+        pooling: `"flatten"`, or `"average"` or `"max"` over the positions before the
+            dense layer.
+        head_units: size of the dense layer; 0 for none.
         dropout: on the dense layer's outputs.
         recurrent_dropout: on the hidden state.
         attention_penalty: as for `conv_attention`.
         standardize: whether the features are standardized first, channel by channel;
             `set_feature_statistics` sets the statistics.
+        temporal_differences: `"none"`; `"beside"`: the absolute differences to the frame
+            before go in behind the features; or `"only"`: in their place.
+        feature_dropout: share of the input's channels dropped in training, in all frames
+            and positions of a clip alike.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
             number of valid frames of each clip.
         seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
@@ -87,6 +94,8 @@ def conv_alstm(
         recurrent_dropout=recurrent_dropout,
         attention_penalty=attention_penalty,
         standardize=standardize,
+        temporal_differences=temporal_differences,
+        feature_dropout=feature_dropout,
         lengths=lengths,
         seed=seed,
         name=name,

@@ -30,6 +30,8 @@ def conv_attention(
     recurrent_dropout=0.0,
     attention_penalty=0.0,
     standardize=False,
+    temporal_differences="none",
+    feature_dropout=0.0,
     lengths=False,
     seed=None,
     name="conv_attention",
@@ -49,14 +51,19 @@ def conv_attention(
         unit_forget_bias: whether the forget gate's bias starts at one.
         initial_state: `"zeros"`; `"mean_conv"`, from the mean of the clip's features; or
             `"learned"`, trained maps.
-        pooling: `"average"` over the positions before the dense layer, or `"flatten"`.
-        head_units: size of the dense layer.
+        pooling: `"average"` or `"max"` over the positions before the dense layer, or
+            `"flatten"`.
+        head_units: size of the dense layer; 0 for none.
         dropout: on the dense layer's outputs.
         recurrent_dropout: on the hidden state.
         attention_penalty: weight α of α · Σ_i (1 − Σ_t a_ti)², which training adds to
             the loss, a_ti being the maps divided by `attention_scale`; 0 for none.
         standardize: whether the features are standardized first, channel by channel;
             `set_feature_statistics` sets the statistics.
+        temporal_differences: `"none"`; `"beside"`: the absolute differences to the frame
+            before go in behind the features; or `"only"`: in their place.
+        feature_dropout: share of the input's channels dropped in training, in all frames
+            and positions of a clip alike.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
             number of valid frames of each clip.
         seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
@@ -74,7 +81,14 @@ def conv_attention(
     >>> model.output_shape
     (None, None, 6)
     """
-    inputs, features, num_frames = clip_inputs(input_shape, lengths, standardize)
+    inputs, features, num_frames = clip_inputs(
+        input_shape,
+        lengths,
+        standardize,
+        temporal_differences=temporal_differences,
+        feature_dropout=feature_dropout,
+        seed=seed,
+    )
     cell = ConvAttentionLSTMCell(
         filters,
         kernel_size=kernel_size,

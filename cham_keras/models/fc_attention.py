@@ -24,6 +24,8 @@ def fc_attention(
     recurrent_dropout=0.0,
     attention_penalty=0.0,
     standardize=False,
+    temporal_differences="none",
+    feature_dropout=0.0,
     lengths=False,
     seed=None,
     name="fc_attention",
@@ -39,13 +41,17 @@ def fc_attention(
         unit_forget_bias: whether the forget gate's bias starts at one.
         initial_state: `"mean"`: h and c by a dense tanh layer each from the mean
             feature; `"learned"`: trained vectors; or `"zeros"`.
-        head_units: size of the dense layer.
+        head_units: size of the dense layer; 0 for none.
         dropout: before and behind the dense layer.
         recurrent_dropout: on the hidden state.
         attention_penalty: weight α of α · Σ_i (1 − Σ_t a_ti)², which training adds to
             the loss; 0 for none.
         standardize: whether the features are standardized first, channel by channel;
             `set_feature_statistics` sets the statistics.
+        temporal_differences: `"none"`; `"beside"`: the absolute differences to the frame
+            before go in behind the features; or `"only"`: in their place.
+        feature_dropout: share of the input's channels dropped in training, in all frames
+            and positions of a clip alike.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the
             number of valid frames of each clip.
         seed: seed of the dropouts; weights follow `keras.utils.set_random_seed`.
@@ -63,7 +69,14 @@ def fc_attention(
     >>> model.output_shape
     (None, 30, 6)
     """
-    inputs, features, num_frames = clip_inputs(input_shape, lengths, standardize)
+    inputs, features, num_frames = clip_inputs(
+        input_shape,
+        lengths,
+        standardize,
+        temporal_differences=temporal_differences,
+        feature_dropout=feature_dropout,
+        seed=seed,
+    )
     cell = SoftAttentionLSTMCell(
         units,
         attention_units=attention_units,

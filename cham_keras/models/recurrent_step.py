@@ -10,6 +10,12 @@ import numpy as np
 from keras import ops
 
 from cham_keras.layers import HierarchicalSkipRNN, SpatialRNN
+from cham_keras.models.model_parts import learned_start, recurrent_layer, start_layers
+from cham_keras.models.temporal_differences import (
+    STATES_OF_DIFFERENCES,
+    TemporalDifferences,
+    differences_layer,
+)
 
 #: Name of the step's layer in every streaming model.
 STEP_LAYER_NAME = "recurrence_step"
@@ -29,6 +35,8 @@ class RecurrentStep(keras.layers.Wrapper):
             zero states; `start_states` asks for it.
         learned_start: the `LearnedState` layers that it starts from, by the states'
             names, or None; carried along for `start_states`.
+        temporal_differences: `"none"`, or the `kind` of the `TemporalDifferences` that the
+            layer is fed with; the frame before is then one of the states.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -42,15 +50,26 @@ class RecurrentStep(keras.layers.Wrapper):
         states under their names.
     """
 
-    def __init__(self, layer, starts_from_zeros=True, learned_start=None, **kwargs):
+    def __init__(
+        self,
+        layer,
+        starts_from_zeros=True,
+        learned_start=None,
+        temporal_differences="none",
+        **kwargs,
+    ):
         # Keras would cast the memory c to half precision, where the layer keeps it in float32.
         super().__init__(layer, autocast=False, **kwargs)
         self.starts_from_zeros = starts_from_zeros
         self.learned_start = learned_start
+        self.temporal_differences = temporal_differences
+        self.differences = None
+        if temporal_differences != "none":
+            self.differences = TemporalDifferences(temporal_differences, dtype=layer.dtype_policy)
         if isinstance(layer, HierarchicalSkipRNN):
-            self.state_names: tuple[str, ...] = STATES_OF_TWO_LAYERS
+            self.recurrent_names: tuple[str, ...] = STATES_OF_TWO_LAYERS
         elif isinstance(layer, SpatialRNN) and not layer.go_backwards:
-            self.state_names = STATES_OF_ONE_LAYER
+            self.recurrent_names = STATES_OF_ONE_LAYER
         else:
             raise ValueError(
                 "`layer` must be a HierarchicalSkipRNN, or a SpatialRNN that does not go "
@@ -58,34 +77,58 @@ class RecurrentStep(keras.layers.Wrapper):
             )
 
     @property
+    def state_names(self):
+        """Names of all states, in the order of `state_shapes`."""
+        return self.recurrent_names + (() if self.differences is None else STATES_OF_DIFFERENCES)
+
+    @property
     def state_dtypes(self):
         """Dtypes of the states by name: float32 holds those of half precision exactly."""
         floats = keras.backend.result_type(self.layer.compute_dtype, "float32")
-        return {name: "int32" if name == "phase" else floats for name in self.state_names}
+        integers = ("phase", "has_previous")
+        return {name: "int32" if name in integers else floats for name in self.state_names}
 
     def state_shapes(self, features_shape):
         """Shapes of the states by name, for features `(batch, height, width, channels)`."""
-        if self.state_names == STATES_OF_ONE_LAYER:
-            shapes = 2 * [self.layer.cell.state_shape(features_shape)]
+        batch = features_shape[0]
+        inputs_shape = self._inputs_shape(features_shape)
+        if self.recurrent_names == STATES_OF_ONE_LAYER:
+            shapes = 2 * [self.layer.cell.state_shape(inputs_shape)]
         else:
-            first = self.layer.cells[0].state_shape(features_shape)
+            first = self.layer.cells[0].state_shape(inputs_shape)
             second = self.layer.cells[1].state_shape(first)
-            shapes = [first, first, second, second, (features_shape[0],)]
+            shapes = [first, first, second, second, (batch,)]
+        if self.differences is not None:
+            shapes += [tuple(features_shape), (batch,)]
         return dict(zip(self.state_names, shapes, strict=True))
+
+    def _inputs_shape(self, features_shape):
+        """Shape of what goes into the recurrent layer."""
+        if self.differences is None:
+            return features_shape
+        return self.differences.compute_output_shape(features_shape)
 
     def build(self, features_shape, states_shape=None):
         """Builds the recurrent layer, where it is not yet."""
+        inputs_shape = self._inputs_shape(features_shape)
         if not self.layer.built:
-            self.layer.build((features_shape[0], 1, *features_shape[1:]))
+            self.layer.build((inputs_shape[0], 1, *inputs_shape[1:]))
         for start in (self.learned_start or {}).values():
             if not start.built:
-                start.build(features_shape)
+                start.build(inputs_shape)
         self.built = True
 
     def call(self, features, states, training=False):
-        states = [states[name] for name in self.state_names]
-        outputs, states, attention = self.layer.step(features, states)
-        results = dict(zip(self.state_names, states, strict=True))
+        of_differences = {}
+        inputs = features
+        if self.differences is not None:
+            before = [states[name] for name in STATES_OF_DIFFERENCES]
+            inputs = self.differences.step(features, *before)
+            after = (features, ops.ones_like(before[1]))
+            of_differences = dict(zip(STATES_OF_DIFFERENCES, after, strict=True))
+        states = [states[name] for name in self.recurrent_names]
+        outputs, states, attention = self.layer.step(inputs, states)
+        results = dict(zip(self.recurrent_names, states, strict=True)) | of_differences
         results = {name: ops.cast(results[name], self.state_dtypes[name]) for name in results}
         if attention is not None:
             results["attention"] = attention
@@ -110,6 +153,7 @@ class RecurrentStep(keras.layers.Wrapper):
         return {
             **super().get_config(),
             "starts_from_zeros": self.starts_from_zeros,
+            "temporal_differences": self.temporal_differences,
             "learned_start": learned
             and {name: keras.saving.serialize_keras_object(learned[name]) for name in learned},
         }
@@ -123,3 +167,21 @@ class RecurrentStep(keras.layers.Wrapper):
             for name in learned
         }
         return super().from_config({**config, "learned_start": learned}, custom_objects)
+
+
+def recurrent_step(model):
+    """The step of a model for clips: its recurrence with what is before it.
+
+    Raises:
+        ValueError: the model is none of `cham_keras.models`, or has no recurrence.
+    """
+    recurrent = recurrent_layer(model)
+    differences = differences_layer(model)
+    return RecurrentStep(
+        recurrent,
+        starts_from_zeros=start_layers(model) is None,
+        learned_start=learned_start(model),
+        temporal_differences="none" if differences is None else differences.kind,
+        dtype=recurrent.dtype_policy,
+        name=STEP_LAYER_NAME,
+    )

@@ -15,7 +15,8 @@ from cham_keras.models.model_parts import (
     run_again,
     start_layers,
 )
-from cham_keras.models.recurrent_step import STEP_LAYER_NAME, RecurrentStep
+from cham_keras.models.recurrent_step import STEP_LAYER_NAME, recurrent_step
+from cham_keras.models.temporal_differences import STATES_OF_DIFFERENCES, differences_layer
 
 
 def start_states(streaming_model, batch_size=1):
@@ -87,7 +88,7 @@ def start_states_from_clip(model, features, lengths=None):
     >>> {name: state.shape for name, state in states.items()}
     {'h': (2, 4), 'c': (2, 4)}
     """
-    recurrent = recurrent_layer(model)
+    step = recurrent_step(model)
     features = np.asarray(features)
     frame_shape = features_input(model).shape[2:]
     if features.ndim != 5 or features.shape[2:] != frame_shape or 0 in features.shape:
@@ -96,7 +97,6 @@ def start_states_from_clip(model, features, lengths=None):
             f"with one frame at least. Received: {features.shape}"
         )
     lengths = _checked_lengths(model, features, lengths)
-    step = RecurrentStep(recurrent)
     start = start_model(model)
     if start is None:
         return step.first_states((len(features), *frame_shape))
@@ -135,6 +135,10 @@ def start_model(model):
     if isinstance(recurrent_layer(model), HierarchicalSkipRNN):
         # A clip's start, for every clip of the batch.
         states["phase"] = ops.zeros_like(inputs["features"][:, 0, 0, 0, 0], dtype="int32")
+    if differences_layer(model) is not None:
+        first = inputs["features"][:, 0]
+        zeros = (ops.zeros_like(first), ops.zeros_like(first[:, 0, 0, 0], dtype="int32"))
+        states |= dict(zip(STATES_OF_DIFFERENCES, zeros, strict=True))
     return keras.Model(inputs, states, name=f"{model.name}_start")
 
 

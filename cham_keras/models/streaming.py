@@ -9,15 +9,8 @@ import keras
 from keras import ops
 
 from cham_keras.models.feature_standardization import standardization_layer
-from cham_keras.models.model_parts import (
-    features_input,
-    learned_start,
-    recurrent_layer,
-    recurrent_outputs,
-    run_again,
-    start_layers,
-)
-from cham_keras.models.recurrent_step import STEP_LAYER_NAME, RecurrentStep
+from cham_keras.models.model_parts import features_input, recurrent_outputs, run_again
+from cham_keras.models.recurrent_step import recurrent_step
 
 
 def streaming(model):
@@ -45,9 +38,10 @@ def streaming(model):
         a functional `keras.Model` from a dictionary to a dictionary. In:
         `features` `(batch, height, width, channels)` of one frame, and the states:
         `h1`, `c1`, `h2`, `c2` and `phase`, int32 `(batch,)`, for CHAM, and `h`, `c`
-        for the models of one layer. Out: `probabilities` `(batch, num_classes)`,
-        `attention` `(batch, height, width)` of a model that has it, and the new states
-        under the same names.
+        for the models of one layer; those with temporal differences also take
+        `previous_features` and `has_previous`, int32 `(batch,)`. Out: `probabilities`
+        `(batch, num_classes)`, `attention` `(batch, height, width)` of a model that has
+        it, and the new states under the same names.
 
     Raises:
         ValueError: the model is none of `cham_keras.models`, or has no recurrence.
@@ -65,15 +59,8 @@ def streaming(model):
     >>> outputs["probabilities"].shape, outputs["phase"]
     ((1, 3), array([1], dtype=int32))
     """
-    recurrent = recurrent_layer(model)
     clips = features_input(model)
-    step = RecurrentStep(
-        recurrent,
-        starts_from_zeros=start_layers(model) is None,
-        learned_start=learned_start(model),
-        dtype=recurrent.dtype_policy,
-        name=STEP_LAYER_NAME,
-    )
+    step = recurrent_step(model)
     # (batch, time, height, width, channels) -> (batch, height, width, channels)
     features = keras.Input(clips.shape[2:], dtype=clips.dtype, name="features")
     states = {

@@ -68,16 +68,20 @@ class ModelSettings:
     """The second layer updates every so many steps (cham)."""
     initial_state: Literal["zeros", "mean_conv", "mean", "learned"] | None = None
     """Start of the recurrence: zeros, learned, or of the mean feature (mean_conv for maps)."""
-    pooling: Literal["average", "flatten"] | None = None
+    pooling: Literal["average", "max", "flatten"] | None = None
     """From maps to vectors before the dense layer; by default average, flatten for conv_alstm."""
-    head_units: PositiveInt | None = None
-    """Size of the dense layer; by default 512, 1024 for conv_alstm."""
+    head_units: NonNegativeInt | None = None
+    """Size of the dense layer, 0 for none; by default 512, 1024 for conv_alstm."""
     dropout: Share | None = None
     """Dropout before the softmax; by default 0.5, 0.7 for conv_alstm."""
     recurrent_dropout: Share = 0.0
     """Dropout of the hidden states, one mask a sequence."""
     standardize: bool = False
     """Features less their mean, divided by their deviation in the training clips."""
+    temporal_differences: Literal["none", "beside", "only"] = "none"
+    """Absolute differences to the frame before: beside the features, or in their place."""
+    feature_dropout: Share = 0.0
+    """Share of the input's channels dropped in training, for a clip as a whole."""
     l2: NonNegativeFloat = 0.0
     """Weight of the squared weights in the loss (softmax_regression)."""
 

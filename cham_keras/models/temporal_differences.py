@@ -1,0 +1,97 @@
+"""What changes from frame to frame, beside the features or in their place.
+
+Comes in: the features of a clip, or of one frame and the one before it. Goes out: the absolute
+differences of successive frames, behind the features or alone. The recurrent models put it
+behind their inputs where `temporal_differences` is set; `recurrent_step` runs it frame by frame.
+
+Features of a network for photographs say what stands in a picture. In clips of few places and
+people that is learned by heart; what moves is left when what stays is subtracted.
+"""
+
+import keras
+from keras import ops
+
+#: Name of the layer in every model with temporal differences.
+DIFFERENCES_LAYER_NAME = "temporal_differences"
+
+#: The states of a stream: the features of the frame before, and whether there was one, 0 or 1.
+STATES_OF_DIFFERENCES = ("previous_features", "has_previous")
+
+
+@keras.saving.register_keras_serializable("cham_keras")
+class TemporalDifferences(keras.layers.Layer):
+    """Absolute differences of each frame's features to those of the frame before.
+
+    The first frame has none before it: its differences are zero.
+
+    Args:
+        kind: `"beside"`: features and differences, one behind the other in the channels;
+            `"only"`: the differences alone.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        features: `(batch, time, height, width, channels)`.
+
+    Returns:
+        the same shape, with twice the channels for `"beside"`.
+
+    Raises:
+        ValueError: `kind` is neither.
+
+    Example:
+
+    >>> import numpy as np
+    >>> clip = np.array([5.0, 2.0, 3.0], "float32").reshape(1, 3, 1, 1, 1)
+    >>> np.array(TemporalDifferences("only")(clip)).ravel()
+    array([0., 3., 1.], dtype=float32)
+    """
+
+    def __init__(self, kind, **kwargs):
+        super().__init__(**kwargs)
+        if kind not in ("beside", "only"):
+            raise ValueError(
+                "`temporal_differences` must be 'none', 'beside' or 'only'. "
+                f"Received: temporal_differences={kind!r}"
+            )
+        self.kind = kind
+        self.built = True
+
+    def call(self, features):
+        changes = ops.abs(features[:, 1:] - features[:, :-1])
+        changes = ops.pad(changes, ((0, 0), (1, 0), (0, 0), (0, 0), (0, 0)))
+        return self._joined(features, changes)
+
+    def step(self, features, previous_features, has_previous):
+        """One frame.
+
+        Args:
+            features: `(batch, height, width, channels)`.
+            previous_features: of the frame before, the same shape.
+            has_previous: int `(batch,)`: 0 where this is a clip's first frame.
+
+        Returns:
+            `(batch, height, width, channels or 2 * channels)`.
+        """
+        # As `call` is given them: a stream's states are in float32 at least.
+        features = ops.cast(features, self.compute_dtype)
+        changes = ops.abs(features - ops.cast(previous_features, self.compute_dtype))
+        is_first = ops.reshape(has_previous, (-1, 1, 1, 1)) == 0
+        return self._joined(features, ops.where(is_first, ops.zeros_like(changes), changes))
+
+    def _joined(self, features, changes):
+        return changes if self.kind == "only" else ops.concatenate([features, changes], axis=-1)
+
+    def compute_output_shape(self, features_shape):
+        """The features' shape, with twice the channels for `"beside"`."""
+        *others, channels = features_shape
+        return (*others, channels * (2 if self.kind == "beside" else 1))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "kind": self.kind}
+
+
+def differences_layer(model):
+    """The layer that takes the temporal differences; None where a model has none."""
+    found = [layer for layer in model.layers if isinstance(layer, TemporalDifferences)]
+    return found[0] if found else None
