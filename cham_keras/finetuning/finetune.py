@@ -23,9 +23,9 @@ from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.data.shards.stored_features import StorageError
 from cham_keras.files import read_json, write_json
 from cham_keras.finetuning.finish import write_tuned_run
-from cham_keras.finetuning.fit import Fit
 from cham_keras.finetuning.frame_batches import FrameBatches, FrameSplits, frame_splits
 from cham_keras.finetuning.settings import FinetuningSettings
+from cham_keras.finetuning.staged_fit import StagedFit
 from cham_keras.finetuning.tuned_model import model_from_frames, optimizer_settings
 from cham_keras.paths import AnyPath
 from cham_keras.progress import stderr
@@ -116,7 +116,7 @@ def finetune(
                 f"An unfinished tuning goes on at step {state.step(plan)} of "
                 f"{plan.num_epochs * plan.steps_per_epoch}."
             )
-        fit = Fit(
+        fit = StagedFit(
             model,
             batches,
             settings,

@@ -31,6 +31,8 @@ def evaluate_from_frames(
     clips: ClipList | AnyPath | str,
     settings: FrameEvaluationSettings | None = None,
     weights: Path | None = None,
+    *,
+    pictures: bool = True,
 ) -> Results:
     """Scores a run on frames and writes what it found into the run folder.
 
@@ -42,6 +44,7 @@ def evaluate_from_frames(
         clips: a clip list with the run's classes, or where it lies.
         settings: the split, the frames a clip, the crops.
         weights: where the weights file of the run's backbone lies now, if it was moved.
+        pictures: whether to draw pictures of the results.
 
     Returns:
         the results, also written to `evaluation/<split>-from-frames.{json,csv,md}` and pictures.
@@ -91,7 +94,7 @@ def evaluate_from_frames(
         split=f"{settings.split}-from-frames",
         seed=run.settings.seed,
     )
-    results.write(run.folder / EVALUATION_FOLDER)
+    results.write(run.folder / EVALUATION_FOLDER, pictures=pictures)
     return results
 
 

@@ -1,90 +1,106 @@
 """A fit from where it stands to its end, by Keras's `fit`.
 
-Comes in: a model and the state of its fit. Goes out: the model as it is trained, and whatever
-the callbacks write. `train` calls it.
+Comes in: a model, the state of its fit, its batches from any number on. Goes out: the model as it
+is trained, and whatever the callbacks write. `train` calls it, and `finetuning` stage by stage.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from cham_keras import models
-from cham_keras.paths import AnyPath
-from cham_keras.runs import RunSettings
-from cham_keras.runs.run_folder import TENSORBOARD_FOLDER
-from cham_keras.training.bad_batches import BadBatches
-from cham_keras.training.callbacks.bad_loss import StopOnBadLoss
+from cham_keras.runs import OptimizerSettings
+from cham_keras.training.callbacks.bad_loss import BadLossExplainer, StopOnBadLoss
 from cham_keras.training.callbacks.keep_run import KeepRun
 from cham_keras.training.callbacks.progress import ProgressBar
-from cham_keras.training.callbacks.tensorboard import AttentionLog, TensorBoardLog
+from cham_keras.training.callbacks.tensorboard import TensorBoardLog
 from cham_keras.training.device_layout import DeviceLayout
 from cham_keras.training.input_wait import InputWait
 from cham_keras.training.resume_state import FitPlan, FitState
-from cham_keras.training.training_data import training_clips
 
 
 class Fit:
-    """Calls `fit` as often as it takes: once, or once more for an epoch that was broken off.
+    """Calls `fit` as often as it takes: once a stage, and once more for a broken-off epoch.
 
     Args:
         model: compiled, with the values from which the fit begins or goes on.
-        shards: the folder of shards.
-        settings: of the run, resolved.
         state: where the fit stands; `keep` moves it on.
         plan: how long it is.
+        batches_from: gives the training batches, without end, from a number on; the number
+            counts batches since the fit began.
         validation: the validation clips as `layout` gives them; None without any.
         keep: writes the run.
-        layout: which devices compute.
-        out: the run folder.
+        description: what is being trained, for the progress bar.
+        optimizer: decides on the learning rate, for the progress bar.
+        bad_losses: says why a loss is no finite number.
+        logs: the folder of TensorBoard's logs.
+        write_graph: whether the model's graph goes there, too.
+        layout: which devices compute; the one that Keras chooses by default.
+        callbacks: further ones; they stand before `keep`.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        shards: AnyPath,
-        settings: RunSettings,
         state: FitState,
         plan: FitPlan,
+        batches_from: Callable[[int], tf.data.Dataset],
         validation: Any,
         keep: KeepRun,
-        layout: DeviceLayout,
-        out: Path,
-    ):
-        self._model, self._shards, self._settings = model, shards, settings
-        self._state, self._plan, self._validation, self._keep = state, plan, validation, keep
-        self._layout = layout
+        *,
+        description: str,
+        optimizer: OptimizerSettings,
+        bad_losses: BadLossExplainer,
+        logs: Path,
+        write_graph: bool = False,
+        layout: DeviceLayout | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        self._model, self._state, self._plan = model, state, plan
+        self._batches_from, self._validation, self._keep = batches_from, validation, keep
+        self._layout = layout or DeviceLayout()
         self._wait = InputWait()
-        self._bar = ProgressBar(
-            f"training {settings.model.name}", state, plan, settings.optimizer, self._wait
-        )
-        self._callbacks = self._list_callbacks(out / TENSORBOARD_FOLDER)
+        self._bar = ProgressBar(description, state, plan, optimizer, self._wait)
+        self._callbacks = [
+            *self._layout.callbacks(),
+            self._wait,
+            self._bar,
+            StopOnBadLoss(state, plan, bad_losses),
+            TensorBoardLog(logs, self._wait, write_graph=write_graph),
+            *callbacks,
+            keep,
+        ]
 
-    def run(self) -> None:
-        """Trains until the plan is done."""
+    def run(self, begin_stage: Callable[[], int] | None = None) -> None:
+        """Trains until the plan is done.
+
+        Args:
+            begin_stage: called before each `fit`; may compile the model anew, and returns the
+                epoch at which the stage ends. By default all is one stage.
+
+        Raises:
+            NonFiniteLossError, NonFiniteFeaturesError: a loss is no finite number.
+            TrainingStopped: after Ctrl-C or SIGTERM.
+        """
         state, plan = self._state, self._plan
-        if state.is_finished(plan):
-            return
-        if state.batch == plan.batches_per_epoch:
-            self._validate()
-        elif state.batch:
-            self._fit_epochs(state.epoch + 1, plan.batches_per_epoch - state.batch)
-        if not state.is_finished(plan):
-            self._fit_epochs(plan.num_epochs, plan.batches_per_epoch)
-
-    def close(self) -> None:
-        """Leaves the progress bar; safe to call after an error."""
-        self._bar.close()
+        try:
+            while not state.is_finished(plan):
+                end = plan.num_epochs if begin_stage is None else begin_stage()
+                if state.batch == plan.batches_per_epoch:
+                    self._validate()
+                elif state.batch:
+                    self._fit_epochs(state.epoch + 1, plan.batches_per_epoch - state.batch)
+                else:
+                    self._fit_epochs(end, plan.batches_per_epoch)
+        finally:
+            self._bar.close()
 
     def _fit_epochs(self, end: int, batches_per_epoch: int) -> None:
-        clips = training_clips(
-            self._shards,
-            self._settings,
-            start_batch=self._state.batches_done(self._plan),
-            read=self._layout.read,
-        )
+        batches = self._batches_from(self._state.batches_done(self._plan))
         self._model.fit(
-            self._layout.training_clips(self._wait.watched(clips)),
+            self._layout.training_clips(self._wait.watched(batches)),
             validation_data=self._validation,
             initial_epoch=self._state.epoch,
             epochs=end,
@@ -101,7 +117,7 @@ class Fit:
         callbacks.on_train_begin()
         callbacks.on_epoch_begin(epoch)
         self._keep.remember(model)
-        logs = dict(model.get_metrics_result())
+        logs: dict[str, Any] = dict(model.get_metrics_result())
         if self._validation is not None:
             found = model.evaluate(
                 self._validation, callbacks=callbacks, return_dict=True, verbose=0
@@ -109,16 +125,3 @@ class Fit:
             logs |= {f"val_{name}": value for name, value in found.items()}
         callbacks.on_epoch_end(epoch, logs)
         callbacks.on_train_end(logs)
-
-    def _list_callbacks(self, logs: Path) -> list[keras.callbacks.Callback]:
-        settings, state, plan = self._settings, self._state, self._plan
-        callbacks = [
-            *self._layout.callbacks(),
-            self._wait,
-            self._bar,
-            StopOnBadLoss(state, plan, BadBatches(self._shards, settings)),
-            TensorBoardLog(logs, self._wait, write_graph=not logs.exists()),
-        ]
-        if self._validation is not None and models.has_attention(self._model):
-            callbacks.append(AttentionLog(logs, self._shards, settings, plan.num_epochs))
-        return [*callbacks, self._keep]

@@ -9,10 +9,12 @@ Many devices or one: `devices` chooses a `DeviceLayout`, which is asked where th
 """
 
 import dataclasses
+import functools
 import shutil
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from cham_keras import models
 from cham_keras.data import Manifest, read_manifest, shard_errors_named
@@ -26,8 +28,11 @@ from cham_keras.runs.run_folder import (
     LAST_MODEL_FILE,
     METRICS_FILE,
     MODEL_FILE,
+    TENSORBOARD_FOLDER,
 )
+from cham_keras.training.bad_batches import BadBatches
 from cham_keras.training.callbacks.keep_run import KeepRun
+from cham_keras.training.callbacks.tensorboard import AttentionLog
 from cham_keras.training.checkpoint import Values, restore_variables
 from cham_keras.training.compilation import build_and_compile
 from cham_keras.training.device_layout import DeviceLayout
@@ -41,6 +46,7 @@ from cham_keras.training.stop_signals import StopSignals
 from cham_keras.training.training_data import (
     batch_size_of_part,
     notice_short_clips,
+    training_clips,
     validation_clips,
 )
 
@@ -133,12 +139,9 @@ def _train(
             num_clips = manifest.split("validation").clips
             batch_size = batch_size_of_part(settings)
             validation = layout.validation_clips(validation, num_clips, batch_size)
-        fit = Fit(model, shards, settings, state, plan, validation, keep, layout, out)
-        try:
-            with shard_errors_named():
-                fit.run()
-        finally:
-            fit.close()
+        fit = _fit(model, shards, settings, state, plan, validation, keep, layout, out)
+        with shard_errors_named():
+            fit.run()
         _write_end(model, state, plan, settings, out)
     return open_run(out)
 
@@ -172,6 +175,40 @@ def _set_variables(
         restore_variables(model, restored, checkpoint)
     elif getattr(settings.model, "standardize", False):
         models.set_feature_statistics(model, *feature_statistics(shards, settings.num_frames))
+
+
+def _fit(
+    model: keras.Model,
+    shards: AnyPath,
+    settings: RunSettings,
+    state: FitState,
+    plan: FitPlan,
+    validation: tf.data.Dataset | None,
+    keep: KeepRun,
+    layout: DeviceLayout,
+    out: Path,
+) -> Fit:
+    """The fit on features of shards."""
+    logs = out / TENSORBOARD_FOLDER
+    is_logged = logs.exists()
+    callbacks = []
+    if validation is not None and models.has_attention(model):
+        callbacks.append(AttentionLog(logs, shards, settings, plan.num_epochs))
+    return Fit(
+        model,
+        state,
+        plan,
+        functools.partial(training_clips, shards, settings, read=layout.read),
+        validation,
+        keep,
+        description=f"training {settings.model.name}",
+        optimizer=settings.optimizer,
+        bad_losses=BadBatches(shards, settings),
+        logs=logs,
+        write_graph=not is_logged,
+        layout=layout,
+        callbacks=callbacks,
+    )
 
 
 def _write_end(

@@ -213,6 +213,17 @@ def test_a_signal_leaves_a_checkpoint_of_that_very_batch(
     assert trained
 
 
+def test_a_validation_that_is_broken_off_twice_loses_no_figure(shards, unbroken, tmp_path):
+    settings, out = settings_of(checkpoint_minutes=1e3), tmp_path / "run"
+    for _ in range(2):
+        stop = called_before("on_test_batch_end", 1, lambda: signal.raise_signal(signal.SIGTERM))
+        with stop, pytest.raises(TrainingStopped, match="step 3"):
+            train_quietly(shards, out, settings)
+    train_quietly(shards, out, settings)
+    expected, _ = unbroken("plain")
+    assert_same_end(out, {**expected, "settings": (out / "settings.toml").read_text()})
+
+
 def test_a_second_signal_ends_at_once(shards, tmp_path):
     def interrupt():
         signal.raise_signal(signal.SIGINT)

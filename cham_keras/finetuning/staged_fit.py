@@ -5,7 +5,6 @@ best weights and checkpoints on disk, by the callbacks of `training`. `finetune`
 """
 
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -16,18 +15,15 @@ from cham_keras.finetuning.tuned_model import compile_stage, optimizer_settings
 from cham_keras.runs import RunSettings
 from cham_keras.runs.run_folder import CHECKPOINT_FILE, TENSORBOARD_FOLDER
 from cham_keras.training.bad_batches import NonFiniteLossError
-from cham_keras.training.callbacks.bad_loss import StopOnBadLoss
 from cham_keras.training.callbacks.keep_run import KeepRun
-from cham_keras.training.callbacks.progress import ProgressBar
-from cham_keras.training.callbacks.tensorboard import TensorBoardLog
 from cham_keras.training.checkpoint import Values, restore_variables
-from cham_keras.training.input_wait import InputWait
+from cham_keras.training.fit import Fit
 from cham_keras.training.resume_state import FitPlan, FitState
 from cham_keras.training.stop_signals import StopSignals
 
 
-class Fit:
-    """Trains a model from frames.
+class StagedFit:
+    """Trains a model from frames, first with a frozen CNN.
 
     The optimizer begins anew where the CNN is unfrozen, for there it gets more variables.
 
@@ -57,24 +53,15 @@ class Fit:
         signals: StopSignals,
         num_classes: int,
     ) -> None:
-        self._model, self._batches, self._plan, self._state = model, batches, plan, state
+        self._model, self._plan, self._state = model, plan, state
         self._settings, self._run_settings = settings, run_settings
-        self._validation = batches.validation()
         # A checkpoint of the end of the frozen epochs still holds their optimizer.
         is_frozen = state.epoch < settings.frozen_epochs
         at_its_end = state.epoch == settings.frozen_epochs and state.batch == 0
-        self._begin_stage(is_frozen or (at_its_end and state.epoch > 0))
+        self._compile(is_frozen or (at_its_end and state.epoch > 0))
         if restored is not None:
             restore_variables(model, restored, folder / CHECKPOINT_FILE)
-        self._wait = InputWait()
-        self._bar = ProgressBar(
-            f"tuning {run_settings.model.name}",
-            state,
-            plan,
-            optimizer_settings(settings),
-            self._wait,
-        )
-        self._keep = KeepRun(
+        keep = KeepRun(
             folder,
             state,
             plan,
@@ -83,15 +70,19 @@ class Fit:
             num_classes=num_classes,
             restored=restored,
         )
-        self._keep.begin(model)
-        logs = folder / TENSORBOARD_FOLDER
-        self._callbacks = [
-            self._wait,
-            self._bar,
-            StopOnBadLoss(state, plan, _BadFrameBatches(batches, plan)),  # type: ignore[arg-type]
-            TensorBoardLog(logs, self._wait, write_graph=False),
-            self._keep,
-        ]
+        keep.begin(model)
+        self._fit = Fit(
+            model,
+            state,
+            plan,
+            batches.training,
+            batches.validation(),
+            keep,
+            description=f"tuning {run_settings.model.name}",
+            optimizer=optimizer_settings(settings),
+            bad_losses=_BadFrameBatches(batches, plan),
+            logs=folder / TENSORBOARD_FOLDER,
+        )
 
     def run(self) -> None:
         """Trains until the plan is done.
@@ -101,28 +92,17 @@ class Fit:
             NonFiniteLossError: training diverges.
             TrainingStopped: after Ctrl-C or SIGTERM.
         """
-        try:
-            with clip_errors_named():
-                while not self._state.is_finished(self._plan):
-                    self._run_stage()
-        finally:
-            self._bar.close()
+        with clip_errors_named():
+            self._fit.run(self._begin_stage)
 
-    def _run_stage(self) -> None:
-        """Goes on to the end of the stage, or of the epoch that was broken off."""
-        state, plan = self._state, self._plan
-        is_frozen = state.epoch < self._settings.frozen_epochs
+    def _begin_stage(self) -> int:
+        """Unfreezes the CNN where it is time; returns the epoch at which the stage ends."""
+        is_frozen = self._state.epoch < self._settings.frozen_epochs
         if is_frozen != self._is_frozen:
-            self._begin_stage(is_frozen)
-        if state.batch == plan.batches_per_epoch:
-            self._validate()
-        elif state.batch:
-            self._fit_epochs(state.epoch + 1, plan.batches_per_epoch - state.batch)
-        else:
-            end = self._settings.frozen_epochs if is_frozen else plan.num_epochs
-            self._fit_epochs(end, plan.batches_per_epoch)
+            self._compile(is_frozen)
+        return self._settings.frozen_epochs if is_frozen else self._plan.num_epochs
 
-    def _begin_stage(self, is_frozen: bool) -> None:
+    def _compile(self, is_frozen: bool) -> None:
         self._is_frozen = is_frozen
         steps_before = 0 if is_frozen else self._settings.frozen_epochs * self._plan.steps_per_epoch
         #: Layers of the CNN that are trained in the stage.
@@ -133,35 +113,6 @@ class Fit:
             frozen=is_frozen,
             steps_before=steps_before,
         )
-
-    def _fit_epochs(self, end: int, batches_per_epoch: int) -> None:
-        clips = self._batches.training(self._state.batches_done(self._plan))
-        self._model.fit(
-            self._wait.watched(clips),
-            validation_data=self._validation,
-            initial_epoch=self._state.epoch,
-            epochs=end,
-            steps_per_epoch=batches_per_epoch,
-            shuffle=False,  # the data set shuffles
-            verbose=0,
-            callbacks=self._callbacks,
-        )
-
-    def _validate(self) -> None:
-        """Ends an epoch that was broken off in its validation, as `fit` does it."""
-        model, epoch = self._model, self._state.epoch
-        callbacks = keras.callbacks.CallbackList(self._callbacks, model=model)
-        callbacks.on_train_begin()
-        callbacks.on_epoch_begin(epoch)
-        self._keep.remember(model)
-        logs: dict[str, Any] = dict(model.get_metrics_result())
-        if self._validation is not None:
-            found = model.evaluate(
-                self._validation, callbacks=callbacks, return_dict=True, verbose=0
-            )
-            logs |= {f"val_{name}": value for name, value in found.items()}
-        callbacks.on_epoch_end(epoch, logs)
-        callbacks.on_train_end(logs)
 
 
 class _BadFrameBatches:
