@@ -13,6 +13,7 @@ from cham_keras.attention.clip_attention import ClipAttention
 from cham_keras.attention.pictures import write_attention_picture
 from cham_keras.attention.video import DEFAULT_FRAME_RATE_HZ, write_attention_video
 from cham_keras.data import ClipRecord, clips_in_split, read_manifest
+from cham_keras.data.mirrored_clips import mirrored_id
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import track
 from cham_keras.runs import Run
@@ -55,6 +56,9 @@ def explain_split(
 ) -> list[Explanation]:
     """Explains clips of a split, spread over its classes; always the same ones.
 
+    The mirrored twins that `cham extract --mirrored` stored are passed over: they have no
+    video of their own.
+
     Args:
         run: a finished run.
         shards: shards with the run's features and classes.
@@ -76,7 +80,7 @@ def explain_split(
     """
     manifest = read_manifest(shards)
     require_same_features(run, manifest, as_path(shards))
-    clips = spread_over_classes(clips_in_split(shards, split), num_clips)
+    clips = spread_over_classes(_with_a_video(clips_in_split(shards, split)), num_clips)
     root = Path(manifest.clips_root if clips_root is None else clips_root)
     for clip in clips:  # before anything is loaded or drawn
         if not (root / clip.id).is_file():
@@ -158,6 +162,12 @@ def spread_over_classes(clips: Sequence[ClipRecord], num_clips: int) -> list[Cli
         chosen += [round_of_clips[index] for index in middles]
         left = [clip for clip in left if clip not in round_of_clips]
     return chosen
+
+
+def _with_a_video(clips: Sequence[ClipRecord]) -> list[ClipRecord]:
+    """The clips without the mirrored twins among them."""
+    twins = {mirrored_id(clip.id) for clip in clips}
+    return [clip for clip in clips if clip.id not in twins]
 
 
 def _folder(run: Run, out: Path | str | None) -> Path:

@@ -65,6 +65,19 @@ def drawn_accuracies(
     return draws.totals(hits) / draws.totals(np.ones(len(hits)))
 
 
+def drawn_frame_accuracies(right: np.ndarray, frames: np.ndarray, draws: GroupDraws) -> np.ndarray:
+    """Share of the drawn clips' frames that are recognised, `(draws,)`.
+
+    Frames of one clip are more alike still than clips of one group, so whole clips are drawn.
+
+    Args:
+        right: int `(clips,)`, how many of each clip's frames are recognised.
+        frames: int `(clips,)`, how many it has.
+        draws: of the clips' groups.
+    """
+    return draws.totals(right) / draws.totals(frames)
+
+
 def drawn_class_accuracies(
     labels: np.ndarray, probabilities: np.ndarray, draws: GroupDraws
 ) -> np.ndarray:
@@ -96,7 +109,8 @@ def drawn_average_precisions(
     return _mean_over_present(np.stack(gained, axis=1), np.stack(clips, axis=1))
 
 
-#: The scores that get an interval, each from (labels, probabilities, draws) to `(draws,)`.
+#: The scores of clips that get an interval, each from (labels, probabilities, draws) to
+#: `(draws,)`. `Results.drawn_score` gives these and the frame accuracy.
 DRAWN_SCORES = {
     "clip_accuracy": drawn_accuracies,
     "mean_class_accuracy": drawn_class_accuracies,

@@ -27,6 +27,8 @@ def evaluate(
     split: str = "test",
     batch_size: int | None = None,
     windows: Windows = 1,
+    *,
+    pictures: bool = True,
 ) -> Results:
     """Evaluates a run on a split and writes what it found into the run folder.
 
@@ -42,6 +44,7 @@ def evaluate(
         batch_size: windows of T frames at once; the run's own number of clips by default.
         windows: windows of T frames that a clip's score is the mean of; "all" for as many
             as hold every frame once.
+        pictures: whether to draw pictures of the results.
 
     Returns:
         the results, also written to `evaluation/<split>.{json,csv,md,png}` and pictures.
@@ -61,10 +64,10 @@ def evaluate(
         every_frame: Iterable[np.ndarray] = frames
         if not _holds_each_frame_once(clips, run, windows):
             every_frame = frame_probabilities(*scored, "all")
-        right, counted = _frames_recognised(every_frame, labels)
-        figures = FrameFigures(
-            frames=counted,
-            right=right,
+        counted, right = _frames_recognised(every_frame, labels)
+        figures = FrameFigures.of_clips(
+            counted,
+            right,
             accuracy_by_frames_seen=tuple(
                 accuracy_by_frames_seen(frames, labels, run.num_frames).tolist()
             ),
@@ -79,7 +82,7 @@ def evaluate(
         frames=figures,
         seed=run.settings.seed,
     )
-    results.write(run.folder / EVALUATION_FOLDER)
+    results.write(run.folder / EVALUATION_FOLDER, pictures=pictures)
     return results
 
 
@@ -91,10 +94,12 @@ def _holds_each_frame_once(clips: Sequence[ClipRecord], run: Run, windows: Windo
     return all(shortest <= clip.num_frames <= windows * run.num_frames for clip in clips)
 
 
-def _frames_recognised(frames: Iterable[np.ndarray], labels: np.ndarray) -> tuple[int, int]:
-    """How many of all frames are recognised, and how many there are."""
-    right = counted = 0
+def _frames_recognised(
+    frames: Iterable[np.ndarray], labels: np.ndarray
+) -> tuple[list[int], list[int]]:
+    """How many frames each clip has, and how many of them are recognised."""
+    counted, right = [], []
     for probabilities, label in zip(frames, labels, strict=True):
-        right += int((probabilities.argmax(axis=-1) == label).sum())
-        counted += len(probabilities)
-    return right, counted
+        counted.append(len(probabilities))
+        right.append(int((probabilities.argmax(axis=-1) == label).sum()))
+    return counted, right

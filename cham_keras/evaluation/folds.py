@@ -48,6 +48,7 @@ def align(results: Results, reference: Results) -> Results:
         labels=reference.labels,
         groups=reference.groups,
         probabilities=results.probabilities[order],
+        frames=None if results.frames is None else results.frames.in_order(order),
     )
 
 
@@ -150,4 +151,15 @@ def _pool_frames(folds: Sequence[Results]) -> FrameFigures | None:
         accuracy_by_frames_seen=tuple(curve),
         sees_later_frames=any(figure.sees_later_frames for figure in figures),
         windows=figures[0].windows,
+        **_pool_counts(figures),
     )
+
+
+def _pool_counts(figures: Sequence[FrameFigures]) -> dict[str, tuple[int, ...]]:
+    """The clips' counts one fold behind the other; none where a fold has none."""
+    if not all(figure.frames_of_clips for figure in figures):
+        return {}
+    return {
+        name: tuple(count for figure in figures for count in getattr(figure, name))
+        for name in ("frames_of_clips", "right_of_clips")
+    }

@@ -6,7 +6,7 @@ gives them. Goes out: `FrameFigures`, which `Results` keep beside the clips' sco
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,23 @@ class FrameFigures:
     Attributes:
         frames: how many frames were scored, each once.
         right: how many of them were recognised.
+        frames_of_clips: how many of them each clip has, in the order of the clips; empty
+            where it is not known. The frame accuracy has an interval only with these.
+        right_of_clips: how many of each clip's were recognised; empty likewise.
         accuracy_by_frames_seen: clip accuracy after the first t of T evenly spaced frames,
             for t = 1 ... T; empty where it is not known.
         sees_later_frames: whether the first steps depend on later frames, as where the
             recurrence starts from the clip's mean. Then the curve does not tell how early
             the model would be right on a stream.
         windows: number of windows that a clip's score is the mean of, or "all".
+
+    Raises:
+        ValueError: the counts of the clips do not make those of all.
+
+    Example:
+
+    >>> FrameFigures.of_clips(frames_of_clips=[3, 2], right_of_clips=[3, 0]).right
+    3
     """
 
     frames: int
@@ -37,6 +48,49 @@ class FrameFigures:
     accuracy_by_frames_seen: tuple[float, ...] = ()
     sees_later_frames: bool = False
     windows: int | str = 1
+    frames_of_clips: tuple[int, ...] = ()
+    right_of_clips: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.frames_of_clips or self.right_of_clips):
+            return
+        counts = tuple(zip(self.frames_of_clips, self.right_of_clips, strict=False))
+        if (
+            len(self.frames_of_clips) != len(self.right_of_clips)
+            or any(not 0 <= right <= frames or frames < 1 for frames, right in counts)
+            or (sum(self.frames_of_clips), sum(self.right_of_clips)) != (self.frames, self.right)
+        ):
+            raise ValueError(
+                "`frames_of_clips` and `right_of_clips` must be of the same clips, with at least "
+                f"one frame each, and add up to `frames` and `right`, {self.frames} and "
+                f"{self.right}. Received: {len(self.frames_of_clips)} and "
+                f"{len(self.right_of_clips)} clips with {sum(self.frames_of_clips)} and "
+                f"{sum(self.right_of_clips)} frames."
+            )
+
+    @classmethod
+    def of_clips(
+        cls, frames_of_clips: Sequence[int], right_of_clips: Sequence[int], **others: Any
+    ) -> "FrameFigures":
+        """Figures from the counts of each clip, and any of the other attributes."""
+        return cls(
+            frames=sum(frames_of_clips),
+            right=sum(right_of_clips),
+            frames_of_clips=tuple(frames_of_clips),
+            right_of_clips=tuple(right_of_clips),
+            **others,
+        )
+
+    def in_order(self, order: Iterable[int]) -> "FrameFigures":
+        """The same figures with the clips' counts in another order of the clips."""
+        if not self.frames_of_clips:
+            return self
+        order = tuple(order)
+        return dataclasses.replace(
+            self,
+            frames_of_clips=tuple(self.frames_of_clips[index] for index in order),
+            right_of_clips=tuple(self.right_of_clips[index] for index in order),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as plain values, for JSON."""
@@ -44,9 +98,10 @@ class FrameFigures:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "FrameFigures":
-        """The reverse of `to_dict`."""
-        curve = tuple(values["accuracy_by_frames_seen"])
-        return cls(**{**values, "accuracy_by_frames_seen": curve})
+        """The reverse of `to_dict`; what was written without the clips' counts is read, too."""
+        lists = ("accuracy_by_frames_seen", "frames_of_clips", "right_of_clips")
+        values = {"frames_of_clips": (), "right_of_clips": (), **values}
+        return cls(**{**values, **{name: tuple(values[name]) for name in lists}})
 
 
 def accuracy_by_frames_seen(

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from cham_keras.evaluation.bootstrap import DRAWN_SCORES, NUM_DRAWS, draw_groups, interval
+from cham_keras.evaluation.bootstrap import NUM_DRAWS, draw_groups, interval
 from cham_keras.evaluation.folds import align, pool_runs
 from cham_keras.evaluation.report import SCORE_TITLES, number
 from cham_keras.evaluation.results import Results
@@ -57,7 +57,8 @@ class PairedComparison:
         clips: number of clips.
         groups: number of groups.
         seeds: number of seeds of each.
-        scores: differences of clip accuracy, mean class accuracy and mean average precision.
+        scores: differences of clip accuracy, mean class accuracy, mean average precision and,
+            where all runs have counted each clip's frames, frame accuracy.
         only_a: clips that only the first gets right.
         only_b: clips that only the second gets right.
         mcnemar_p: p of McNemar's exact test, two-sided: of two methods equally good, how
@@ -238,14 +239,16 @@ def _differences(
     rng = np.random.default_rng((seed, 1))  # apart from that of the groups
     weights = [_seed_weights(len(side), draws, rng) for side in (first, second)]
     found = {}
-    for name, drawn in DRAWN_SCORES.items():
+    for name in reference.names_of_drawn_scores:
+        if not all(name in result.names_of_drawn_scores for result in (*first, *second)):
+            continue  # one of them scores whole clips
         a, b = (
             float(np.mean([result.point_scores[name] for result in side]))
             for side in (first, second)
         )
         of_a, of_b = (
             sum(
-                weight[:, index] * drawn(result.labels, result.probabilities, groups)
+                weight[:, index] * result.drawn_score(name, groups)
                 for index, result in enumerate(side)
             )
             for side, weight in zip((first, second), weights, strict=True)

@@ -22,6 +22,8 @@ SCORE_TITLES = {
     "calibration_error": f"calibration error ({NUM_BINS} bins)",
     "majority_accuracy": "accuracy of always naming the most frequent class",
 }
+#: How the names of the pictures end, behind that of the split.
+PICTURES = (".png", "-reliability.png", "-frames-seen.png", "-precision-recall.png")
 #: Precision and recall of more classes make too large a picture.
 MOST_PANELS = 24
 

@@ -9,12 +9,18 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cham_keras.data import ClipRecord
-from cham_keras.evaluation.bootstrap import DRAWN_SCORES, draw_groups, interval
+from cham_keras.evaluation.bootstrap import (
+    DRAWN_SCORES,
+    GroupDraws,
+    draw_groups,
+    drawn_frame_accuracies,
+    interval,
+)
 from cham_keras.evaluation.calibration import Calibration, calibration
 from cham_keras.evaluation.frames_seen import REACHED_SHARES, FrameFigures, share_reached
 from cham_keras.evaluation.scores import (
@@ -128,12 +134,37 @@ class Results:
     def intervals(self) -> dict[str, tuple[float, float]]:
         """95 % intervals by drawing groups of clips; nan where all clips are of one group."""
         if self.num_groups < 2:
-            return {name: (float("nan"), float("nan")) for name in DRAWN_SCORES}
+            return {name: (float("nan"), float("nan")) for name in self.names_of_drawn_scores}
         draws = draw_groups(self.groups, self.seed)
-        return {
-            name: interval(drawn(self.labels, self.probabilities, draws))
-            for name, drawn in DRAWN_SCORES.items()
-        }
+        names = self.names_of_drawn_scores
+        return {name: interval(self.drawn_score(name, draws)) for name in names}
+
+    @property
+    def names_of_drawn_scores(self) -> tuple[str, ...]:
+        """The scores that can be drawn; of single frames only where each clip's are counted."""
+        counted = self.frames is not None and bool(self.frames.frames_of_clips)
+        return (*DRAWN_SCORES, "frame_accuracy") if counted else tuple(DRAWN_SCORES)
+
+    def drawn_score(self, name: str, draws: GroupDraws) -> np.ndarray:
+        """A score in each draw, `(draws,)`.
+
+        Args:
+            name: one of `names_of_drawn_scores`.
+            draws: from `draw_groups`, of these clips in this order.
+
+        Raises:
+            ValueError: the score cannot be drawn.
+        """
+        if name not in self.names_of_drawn_scores:
+            raise ValueError(
+                f"`name` must be one of {', '.join(self.names_of_drawn_scores)}. "
+                f"Received: {name!r}."
+            )
+        if name in DRAWN_SCORES:
+            return DRAWN_SCORES[name](self.labels, self.probabilities, draws)
+        figures = cast(FrameFigures, self.frames)
+        right, frames = np.array(figures.right_of_clips), np.array(figures.frames_of_clips)
+        return drawn_frame_accuracies(right, frames, draws)
 
     @functools.cached_property
     def scores(self) -> dict[str, Any]:
@@ -169,11 +200,17 @@ class Results:
     def _mean_over_classes(self, name: str) -> float:
         return float(np.nanmean([row[name] for row in self.per_class.values()]))
 
-    def write(self, folder: Path) -> None:
-        """Writes `<split>.json`, `<split>.csv` (a row a clip), `<split>.md` and the pictures."""
+    def write(self, folder: Path, *, pictures: bool = True) -> None:
+        """Writes `<split>.json`, `<split>.csv` (a row a clip), `<split>.md` and the pictures.
+
+        Args:
+            folder: where.
+            pictures: whether to draw the pictures, which takes seconds; without them, those
+                of an earlier evaluation of the split are removed.
+        """
         from cham_keras.evaluation.results_files import write_results
 
-        write_results(self, Path(folder))
+        write_results(self, Path(folder), pictures=pictures)
 
     def to_markdown(self) -> str:
         """The figures, the accuracy against frames seen, and the per-class table."""
@@ -231,6 +268,12 @@ def _check(results: Results) -> None:
                 f"`{name}` must be of shape {wanted} for {clips} clips of {classes} classes. "
                 f"Received: {shape}."
             )
+    counted = 0 if results.frames is None else len(results.frames.frames_of_clips)
+    if counted not in (0, clips):
+        raise ValueError(
+            f"`frames` must count the frames of each clip or of none. Received: counts of "
+            f"{counted} clips for {clips} clips."
+        )
     if len(set(results.clip_ids)) < clips:
         twice = next(clip for clip in results.clip_ids if results.clip_ids.count(clip) > 1)
         raise ValueError(f"`clip_ids` must hold each clip once. Received: {twice!r} twice.")

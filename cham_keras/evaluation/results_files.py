@@ -22,15 +22,18 @@ from cham_keras.runs.run_folder import EVALUATION_FOLDER
 CLIP_COLUMNS = ("path", "label", "group", "predicted")
 
 
-def write_results(results: Results, folder: Path) -> None:
+def write_results(results: Results, folder: Path, *, pictures: bool = True) -> None:
     """Writes `<split>.json`, `<split>.csv` (a row a clip), `<split>.md` and the pictures."""
-    from cham_keras.evaluation.report import plot_results
+    from cham_keras.evaluation.report import PICTURES, plot_results
 
     write_json(folder / f"{results.split}.json", _json_of(results))
     for suffix, text in ((".csv", to_csv(results)), (".md", results.to_markdown())):
         with replacing_file(folder / f"{results.split}{suffix}") as temporary:
             temporary.write_text(text)
-    plot_results(results, folder)
+    for ending in PICTURES:  # those of an earlier evaluation would belie the figures
+        (folder / f"{results.split}{ending}").unlink(missing_ok=True)
+    if pictures:
+        plot_results(results, folder)
 
 
 def read_results(folder: Path | str, split: str = "test") -> Results:

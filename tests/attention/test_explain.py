@@ -5,7 +5,15 @@ import pytest
 from cham_keras.attention import explain_split, explain_video
 from cham_keras.attention.explain import spread_over_classes
 from cham_keras.cli.explain import explain
-from cham_keras.data import ClipRecord, probe_video
+from cham_keras.data import (
+    Clip,
+    ClipList,
+    ClipRecord,
+    clips_in_split,
+    extract,
+    load_backbone,
+    probe_video,
+)
 
 
 def records(*labels):
@@ -42,6 +50,21 @@ def test_the_verb_writes_a_picture_and_a_film_of_each_clip_and_names_them(tiny_r
         assert f"{folder / name}.png" in printed
         assert f"{folder / name}.mp4" in printed
     assert "(class: hop)" in printed
+
+
+def test_mirrored_twins_have_no_video_and_are_passed_over(tiny_run, tmp_path):
+    clips = [
+        Clip(path=f"{label}/0.mp4", label=label, split="train", group=label)
+        for label in tiny_run.run.manifest.classes
+    ]
+    clip_list = ClipList(tiny_run.clips, tiny_run.run.manifest.classes, tuple(clips))
+    shards = tmp_path / "shards"
+    extract(clip_list, shards, load_backbone("filter_bank"), frame_stride=2, mirrored=True)
+    assert len(clips_in_split(shards, "train")) == 6
+    explained = explain_split(tiny_run.run, shards, "train", 3, tmp_path / "out")
+    assert [clip.name for clip in explained] == [clip.path for clip in clips]
+    with pytest.raises(ValueError, match=r"from 1 to 3, the clips of the split\. Received: 4"):
+        explain_split(tiny_run.run, shards, "train", 4, tmp_path / "out")
 
 
 def test_a_video_of_one_s_own_is_never_written_over(tiny_run, tmp_path):

@@ -11,6 +11,7 @@ from cham_keras.evaluation.bootstrap import (
     drawn_accuracies,
     drawn_average_precisions,
     drawn_class_accuracies,
+    drawn_frame_accuracies,
 )
 
 
@@ -73,6 +74,21 @@ def test_scores_of_draws_are_those_of_the_clips_written_out(results, drawn, refe
     expected = [reference(labels[clips], rows[clips]) for clips in written_out]
     assert np.std(expected) > 0.01
     np.testing.assert_allclose(drawn(labels, rows, draws), expected)
+
+
+def test_the_frame_accuracy_of_a_draw_is_that_of_its_clips_frames_written_out(results):
+    _, _, groups = results
+    rng = np.random.default_rng(3)
+    frames = rng.integers(1, 30, size=len(groups))
+    right = rng.binomial(frames, 0.6)
+    hits = [np.arange(many) < of_clip for many, of_clip in zip(frames, right, strict=True)]
+    draws = draw_groups(groups, seed=0, draws=100)
+    expected = [
+        np.concatenate([hits[clip] for clip in clips]).mean()
+        for clips in clips_of_draws(groups, draws)
+    ]
+    assert np.std(expected) > 0.01
+    np.testing.assert_allclose(drawn_frame_accuracies(right, frames, draws), expected)
 
 
 def test_the_interval_of_independent_clips_is_near_the_normal_one():

@@ -134,6 +134,7 @@ def test_padded_steps_do_not_count(padding_run, shards):
 def test_every_frame_is_counted_once(run, shards, results):
     clips = clips_in_split(shards, "test")
     assert results.scores["frames"] == sum(NUM_FRAMES)
+    assert sorted(results.frames.frames_of_clips) == sorted(NUM_FRAMES)
     model = run.load_model()
     right = 0
     for clip, features in zip(clips, features_of(shards), strict=True):

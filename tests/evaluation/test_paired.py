@@ -9,7 +9,7 @@ import pytest
 from results_making import drawn_results, results_of_hits
 from scipy.stats import binomtest
 
-from cham_keras.evaluation import compare_folders, compare_paired
+from cham_keras.evaluation import FrameFigures, compare_folders, compare_paired
 from cham_keras.evaluation.paired import mcnemar_p
 
 HITS_A = np.array([1, 1, 1, 1, 1, 1, 0, 0, 1, 0], bool)
@@ -115,6 +115,22 @@ def test_average_precision_is_compared_too():
     assert found.scores["mean_average_precision"].difference == pytest.approx(expected)
     assert expected > 0.1
     assert found.scores["mean_average_precision"].probability_a_better > 0.8
+
+
+def test_frame_accuracy_is_compared_where_both_have_counted_each_clips_frames():
+    frames = [4, 2, 9, 5, 4, 4, 3, 2, 8, 9]
+    a = FrameFigures.of_clips(frames, [4, 2, 9, 5, 4, 4, 0, 0, 8, 0])
+    b = FrameFigures.of_clips(frames, [4, 2, 0, 0, 0, 0, 3, 0, 8, 0])
+    with_counts = [
+        results_of_hits(hits, frames=figures) for hits, figures in ((HITS_A, a), (HITS_B, b))
+    ]
+    found = compare_paired(*with_counts)
+    of_frames = found.scores["frame_accuracy"]
+    assert of_frames.difference == pytest.approx((22 - 3) / 50)
+    assert of_frames.interval[0] < of_frames.difference < of_frames.interval[1]
+    assert "| frame accuracy |" in found.to_markdown()
+    without = compare_paired(with_counts[0], results_of_hits(HITS_B))
+    assert "frame_accuracy" not in without.scores
 
 
 def test_scores_of_seeds_are_their_means_and_the_ensembles_are_tested():

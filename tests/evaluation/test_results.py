@@ -10,7 +10,7 @@ import pytest
 from results_making import CLASSES, drawn_results
 
 from cham_keras.evaluation import FrameFigures, Results, read_results, summarize
-from cham_keras.evaluation.bootstrap import bootstrap_interval
+from cham_keras.evaluation.bootstrap import bootstrap_interval, draw_groups
 
 FRAMES = FrameFigures(frames=400, right=300, accuracy_by_frames_seen=(0.2, 0.5, 2 / 3, 0.65))
 
@@ -96,6 +96,66 @@ def test_the_interval_of_the_accuracy_draws_groups(results):
     assert results.scores["clip_accuracy_interval"] == expected
     alone = dataclasses.replace(results, groups=np.arange(40))
     assert alone.scores["clip_accuracy_interval"] != expected
+
+
+def counted_frames(clips=40, seed=5):
+    """Figures with counts of each clip; some clips are long, some all wrong."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(1, 30, size=clips)
+    right = rng.binomial(frames, rng.random(clips))
+    return FrameFigures.of_clips(frames.tolist(), right.tolist())
+
+
+def test_the_frame_accuracy_has_an_interval_where_each_clips_frames_are_counted(results):
+    counted = dataclasses.replace(results, frames=counted_frames())
+    lower, upper = counted.scores["frame_accuracy_interval"]
+    assert lower < counted.scores["frame_accuracy"] < upper
+    assert upper - lower > 0.05
+    # Of one group, clips are drawn all together or not at all: groups count, not frames.
+    alone = dataclasses.replace(counted, groups=np.arange(40))
+    assert alone.scores["frame_accuracy_interval"] != (lower, upper)
+    line = f"| frame accuracy | {counted.scores['frame_accuracy']:.3f} | {lower:.3f} to {upper:.3f}"
+    assert line in counted.to_markdown()
+    assert "frame_accuracy_interval" not in results.scores
+    draws = draw_groups(results.groups, seed=0)
+    with pytest.raises(ValueError, match="`name` must be one of .* Received: 'frame_accuracy'"):
+        results.drawn_score("frame_accuracy", draws)
+
+
+def test_counts_of_clips_frames_come_back_from_the_files(results, tmp_path):
+    counted = dataclasses.replace(results, frames=counted_frames())
+    counted.write(tmp_path, pictures=False)
+    again = read_results(tmp_path)
+    assert again.frames == counted.frames
+    assert again.scores == counted.scores
+
+
+def test_results_that_were_written_without_counts_are_read(results, tmp_path):
+    results.write(tmp_path, pictures=False)
+    path = tmp_path / "test.json"
+    stored = json.loads(path.read_text())
+    for name in ("frames_of_clips", "right_of_clips"):
+        del stored["frame_figures"][name]
+    path.write_text(json.dumps(stored))
+    assert read_results(tmp_path).scores == results.scores
+
+
+@pytest.mark.parametrize(
+    ("frames", "right"), [((3, 2), (3,)), ((3, 2), (4, 0)), ((5, 0), (3, 0)), ((3, 3), (1, 2))]
+)
+def test_counts_that_do_not_go_together_are_refused(frames, right):
+    with pytest.raises(ValueError, match="must be of the same clips"):
+        FrameFigures(frames=5, right=3, frames_of_clips=frames, right_of_clips=right)
+
+
+def test_pictures_are_left_out_where_asked_and_older_ones_are_removed(results, tmp_path):
+    results.write(tmp_path)
+    dataclasses.replace(results, split="other").write(tmp_path, pictures=False)
+    drawn = sorted(path.name for path in tmp_path.glob("test*.png"))
+    assert len(drawn) == 4 and not list(tmp_path.glob("other*.png"))
+    drawn_results(seed=1).write(tmp_path, pictures=False)
+    assert not list(tmp_path.glob("*.png"))
+    assert read_results(tmp_path).scores == drawn_results(seed=1).scores
 
 
 def test_clips_of_one_group_have_no_interval(tmp_path, no_pictures):
@@ -214,6 +274,7 @@ def test_summarize_takes_the_clips_of_shards(results):
         ),
         ({"probabilities": np.tile([1.5, -0.5, 0], (40, 1))}, "at least 0"),
         ({"probabilities": np.tile([np.nan, 1, 0], (40, 1))}, "must be finite"),
+        ({"frames": FrameFigures.of_clips([2], [1])}, "counts of 1 clips for 40 clips"),
     ],
 )
 def test_what_is_no_result_is_refused(results, change, said):

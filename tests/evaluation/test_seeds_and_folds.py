@@ -16,6 +16,7 @@ from cham_keras.evaluation import (
     read_results,
     summarize_seeds,
 )
+from cham_keras.evaluation.folds import align
 
 
 def shuffled(results, seed=0):
@@ -146,6 +147,34 @@ def test_frames_of_folds_are_counted_together():
     other = dataclasses.replace(second, frames=FrameFigures(50, 50, (0.6, 0.8), windows="all"))
     with pytest.raises(ValueError, match="same `windows`"):
         pool_folds([first, other])
+
+
+def counted(results, seed):
+    """The results with drawn counts of each clip's frames."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(1, 9, size=len(results.clip_ids))
+    right = rng.binomial(frames, 0.5)
+    figures = FrameFigures.of_clips(frames.tolist(), right.tolist())
+    return dataclasses.replace(results, frames=figures)
+
+
+def test_counts_of_clips_frames_are_pooled_and_keep_to_their_clips():
+    folds = [counted(drawn_results(clips=n, data_seed=n), seed=n) for n in (10, 30)]
+    pooled = pool_folds(folds).frames
+    assert pooled.frames_of_clips == sum((fold.frames.frames_of_clips for fold in folds), ())
+    assert pooled.right_of_clips == sum((fold.frames.right_of_clips for fold in folds), ())
+    uncounted = dataclasses.replace(folds[1], frames=FrameFigures(9, 4))
+    assert pool_folds([folds[0], uncounted]).frames.frames_of_clips == ()
+
+
+def test_counts_of_clips_frames_go_with_their_clips_into_another_order():
+    results = counted(drawn_results(), seed=0)
+    reference = shuffled(drawn_results(), seed=3)
+    aligned = align(results, reference)
+    of_clip = dict(zip(results.clip_ids, results.frames.right_of_clips, strict=True))
+    assert aligned.frames.right_of_clips == tuple(of_clip[clip] for clip in reference.clip_ids)
+    assert aligned.frames.right_of_clips != results.frames.right_of_clips
+    assert aligned.frames.frames_of_clips != results.frames.frames_of_clips
 
 
 def test_a_clip_in_two_folds_is_refused():
