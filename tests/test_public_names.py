@@ -22,7 +22,7 @@ PUBLIC_NAMES = {
         "write_attention_video",
         "write_comparison_picture",
     ],
-    "cham_keras.baselines": ["pooled_baselines"],
+    "cham_keras.baselines": ["baselines_beside_runs", "pooled_baselines"],
     "cham_keras.baselines.trajectories": [
         "TrackingSettings",
         "TrajectorySettings",

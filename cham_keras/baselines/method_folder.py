@@ -21,7 +21,12 @@ _PACKAGES = ("cham-keras", "numpy", "scikit-learn")
 
 
 def write_method(
-    folder: Path, method: dict[str, Any], results: Results, packages: Sequence[str] = ()
+    folder: Path,
+    method: dict[str, Any],
+    results: Results,
+    packages: Sequence[str] = (),
+    *,
+    pictures: bool = True,
 ) -> None:
     """Writes a method's folder; what is there of an earlier run is replaced.
 
@@ -30,7 +35,8 @@ def write_method(
         method: what `method.json` states, beside the versions.
         results: what the method gives on a split.
         packages: packages, beside the usual ones, whose versions matter.
+        pictures: whether to draw pictures of the results.
     """
-    results.write(folder / EVALUATION_FOLDER)
+    results.write(folder / EVALUATION_FOLDER, pictures=pictures)
     versions = versions_of((*_PACKAGES, *packages))
     write_json(folder / METHOD_FILE, {**method, "versions": versions})

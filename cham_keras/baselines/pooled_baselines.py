@@ -48,6 +48,7 @@ def pooled_baselines(
     add_validation: bool = False,
     num_folds: int = 5,
     seed: int = 0,
+    pictures: bool = False,
 ) -> dict[str, Results]:
     """Fits linear classifiers on pooled features and evaluates them.
 
@@ -65,6 +66,7 @@ def pooled_baselines(
             these to choose its epoch, so the comparison is fair without as well as with them.
         num_folds: folds of the cross-validation.
         seed: of the folds and of the draws of the intervals.
+        pictures: whether to draw pictures of the results, which takes a second a method.
 
     Returns:
         the results by name of the method, `<classifier>_<pooling>`, and those of always
@@ -111,7 +113,7 @@ def pooled_baselines(
         results[name] = summarize(
             tested.clips, probabilities, classes=manifest.classes, split=split, seed=seed
         )
-        write_method(out / name, methods[name], results[name])
+        write_method(out / name, methods[name], results[name], pictures=pictures)
 
     wanted = [(kind, pooling) for kind in classifiers for pooling in poolings]
     for kind, pooling in track(wanted, "fitting, classifiers"):

@@ -118,7 +118,9 @@ def pooled_clips(
 def manifest_checksum(manifest: Manifest) -> str:
     """A checksum of what lies in the shards, wherever they lie and whoever wrote them."""
     shards = {
-        name: [shard.sha256 for shard in split.shards] for name, split in manifest.splits.items()
+        # Views with other splits of the same clips share their shards, not the records.
+        name: [(shard.sha256, shard.ids_sha256) for shard in split.shards]
+        for name, split in manifest.splits.items()
     }
     return hashlib.sha256(repr((manifest.classes, shards)).encode()).hexdigest()
 

@@ -28,12 +28,13 @@ def baselines(
     add_validation: Annotated[bool, Parameter(negative="")] = False,
     folds: int = 5,
     seed: int = 0,
+    pictures: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Fit linear classifiers on pooled features of shards, as a yardstick for models.
 
     Each classifier's strength is chosen by cross-validation over whole groups inside the
     training clips. Each method gets a folder OUT/METHOD with evaluation/SPLIT.json, .csv,
-    .md and pictures, as a run has them; OUT/baselines.md is the table. The pooled features
+    and .md, as a run has them; OUT/baselines.md is the table. The pooled features
     are kept, so that the same command is quick the second time.
 
     Examples:
@@ -63,6 +64,8 @@ def baselines(
         Folds of the cross-validation; each class needs as many groups.
     seed
         Of the folds and of the intervals.
+    pictures
+        Draw the pictures of each method, as a run has them; takes a second a method.
     """
     from cham_keras.baselines import pooled_baselines
     from cham_keras.baselines.pooled_baselines import CLASSIFIERS, POOLINGS, TABLE_FILE
@@ -76,6 +79,7 @@ def baselines(
         add_validation=add_validation,
         num_folds=folds,
         seed=seed,
+        pictures=pictures,
     )
     stdout.print(Markdown((out / TABLE_FILE).read_text()))
     stdout.print(

@@ -8,6 +8,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from cham_keras.cli.locations import Location
+from cham_keras.paths import AnyPath
 from cham_keras.progress import stdout
 
 
@@ -20,12 +21,17 @@ def evaluate(
     batch_size: int | None = None,
     windows: int | Literal["all"] = 1,
     out: Path | None = None,
+    baselines: bool = True,
 ) -> None:
     """Evaluate one run or several on a split of shards.
 
     Writes evaluation/SPLIT.json, .csv (a row a clip), .md and pictures into each run folder. Of
     several runs, which should differ in their seed only, it also gives mean and deviation and the
     scores of their ensemble.
+
+    Below the tables stands how linear classifiers on pooled features do on the same clips, where
+    the shards also hold the split train. They are fitted once for each run and split, which takes
+    seconds for hundreds of clips and minutes for thousands.
 
     Examples:
 
@@ -47,6 +53,8 @@ def evaluate(
         How many such windows a clip's score is the mean of; all: as many as hold every frame.
     out
         Folder for SPLIT-seeds.json and .md and the ensemble's results; with several runs only.
+    baselines
+        Whether to fit and print the pooled baselines.
     """
     from cham_keras.evaluation import evaluate as evaluate_run
     from cham_keras.evaluation import summarize_seeds
@@ -69,4 +77,15 @@ def evaluate(
         if out is not None:
             summary.write(out)
             stdout.print(escape(f"Written to {out}."), soft_wrap=True)
+    if baselines:
+        _print_baselines(runs, shards, split)
     stdout.print(escape(f"Next: cham explain {runs[0]} --shards {shards}"), soft_wrap=True)
+
+
+def _print_baselines(runs: list[Path], shards: AnyPath, split: str) -> None:
+    from cham_keras.baselines import baselines_beside_runs
+
+    try:
+        stdout.print(Markdown(baselines_beside_runs(runs, shards, split).to_markdown()))
+    except (ValueError, OSError) as error:  # the evaluation itself is done and written
+        stdout.print(escape(f"No pooled baselines beside it. {error}"), soft_wrap=True)

@@ -1,5 +1,6 @@
 """`cham reproduce` and `cham compare`: from clips on disk to the table of all methods."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,25 +12,49 @@ from cham_keras.progress import stderr, stdout
 Flag = Annotated[bool, Parameter(negative="")]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What both verbs ask for."""
+
+    out: Path
+    """Folder for everything this makes."""
+    methods: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
+    """Rows of the table; all that need nothing but the features by default."""
+    seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0, 1, 2)
+    """Each method is run with each."""
+    backbone: str = "resnet152"
+    """As in `cham extract`."""
+    weights: str | None = None
+    """As in `cham extract`."""
+    image_size: int | None = None
+    """As in `cham extract`."""
+    scaling: Literal["none", "tf", "caffe", "torch"] | None = None
+    """As in `cham extract`."""
+    frame_stride: int = 1
+    """1 takes every frame, 2 every other one."""
+    changes: Path | None = None
+    """TOML file of settings that are laid over the recipe of every method; its table
+    `finetuning` is for the spatial ConvNet."""
+    dry_run: Flag = False
+    """Tell what it will take, and end."""
+    overwrite: Flag = False
+    """Begin the table that is already there anew."""
+
+
+Shared = Annotated[TableOptions, Parameter(name="*")]
+#: The options that say what to do, not what the table holds.
+_NO_SETTINGS = ("out", "changes", "dry_run", "overwrite")
+
+
 def reproduce(
     data_set: Literal["ucf-sports", "olympic-sports", "hmdb51"],
     *,
     root: Path,
-    out: Path,
-    methods: tuple[str, ...] | None = None,
-    seeds: tuple[int, ...] = (0, 1, 2),
-    backbone: str = "resnet152",
-    weights: str | None = None,
-    image_size: int | None = None,
-    scaling: Literal["none", "tf", "caffe", "torch"] | None = None,
-    frame_stride: int = 1,
     protocol: Literal["stratified", "leave-one-out", "103-47"] = "stratified",
     lists: Path | None = None,
     extract_to: Path | None = None,
     validation_fraction: float = 0.0,
-    changes: Path | None = None,
-    dry_run: Flag = False,
-    overwrite: Flag = False,
+    table: Shared,
 ) -> None:
     """Make one of the paper's tables: its numbers, ours, the difference, the interval.
 
@@ -48,22 +73,6 @@ def reproduce(
         Which data set.
     root
         Where it lies.
-    out
-        Folder for everything this makes.
-    methods
-        Rows of the table; all that need nothing but the features by default.
-    seeds
-        Each method is run with each.
-    backbone
-        As in `cham extract`.
-    weights
-        As in `cham extract`.
-    image_size
-        As in `cham extract`.
-    scaling
-        As in `cham extract`.
-    frame_stride
-        1 takes every frame, 2 every other one.
     protocol
         What of UCF Sports is tested on; stratified draws a division for each seed.
     lists
@@ -73,52 +82,25 @@ def reproduce(
     validation_fraction
         Fraction of the training clips to validate on. The paper states none: by default
         all are trained on, and the last epoch's model is taken.
-    changes
-        TOML file of settings that are laid over the recipe of every method; its table
-        `finetuning` is for the spatial ConvNet.
-    dry_run
-        Tell what it will take, and end.
-    overwrite
-        Begin the table that is already there anew.
     """
     _make(
-        out,
-        dry_run,
-        overwrite,
-        changes,
+        table,
         data_set=data_set,
         root=str(root),
         lists=_text(lists),
         extract_to=_text(extract_to),
         protocol=protocol,
         validation_fraction=validation_fraction,
-        backbone=backbone,
-        weights=weights,
-        image_size=image_size,
-        scaling=scaling,
-        frame_stride=frame_stride,
-        methods=methods,
-        seeds=seeds,
     )
 
 
 def compare(
     *,
     root: Path,
-    out: Path,
-    methods: tuple[str, ...] | None = None,
-    seeds: tuple[int, ...] = (0, 1, 2),
     folds: int | None = None,
     recipes: str = "paper",
-    backbone: str = "resnet152",
-    weights: str | None = None,
-    image_size: int | None = None,
-    scaling: Literal["none", "tf", "caffe", "torch"] | None = None,
-    frame_stride: int = 1,
     validation_fraction: float = 0.15,
-    changes: Path | None = None,
-    dry_run: Flag = False,
-    overwrite: Flag = False,
+    table: Shared,
 ) -> None:
     """Make the table of all methods on any clips.
 
@@ -134,71 +116,41 @@ def compare(
     ----------
     root
         Folder of class folders, or a CSV with path, label and, best, group.
-    out
-        Folder for everything this makes.
-    methods
-        Rows of the table; all that need nothing but the features by default.
-    seeds
-        Each method is run with each.
     folds
         Cross-validation with so many parts, by whole groups; left out, the splits that
         the folders or the CSV state, or a drawn one.
     recipes
         Folder of recipes (`cham recipes`): paper or small_data.
-    backbone
-        As in `cham extract`.
-    weights
-        As in `cham extract`.
-    image_size
-        As in `cham extract`.
-    scaling
-        As in `cham extract`.
-    frame_stride
-        1 takes every frame, 2 every other one.
     validation_fraction
         Fraction to validate on.
-    changes
-        TOML file of settings that are laid over the recipe of every method; its table
-        `finetuning` is for the spatial ConvNet.
-    dry_run
-        Tell what it will take, and end.
-    overwrite
-        Begin the table that is already there anew.
     """
     _make(
-        out,
-        dry_run,
-        overwrite,
-        changes,
+        table,
         data_set="clips",
         root=str(root),
         folds=folds,
         recipes=recipes,
         validation_fraction=validation_fraction,
-        backbone=backbone,
-        weights=weights,
-        image_size=image_size,
-        scaling=scaling,
-        frame_stride=frame_stride,
-        methods=methods,
-        seeds=seeds,
     )
 
 
-def _make(out: Path, dry_run: bool, overwrite: bool, changes: Path | None, **values: Any) -> None:
+def _make(options: TableOptions, **values: Any) -> None:
     from cham_keras.reproduce import TableSettings, estimate_table, make_table
     from cham_keras.settings import read_toml, settings_from_dict
 
-    if changes is not None:
-        values["changes"] = read_toml(changes)
+    shared = dataclasses.asdict(options)
+    values |= {name: value for name, value in shared.items() if name not in _NO_SETTINGS}
+    if options.changes is not None:
+        values["changes"] = read_toml(options.changes)
         values["finetuning"] = values["changes"].pop("finetuning", {})
     stated = {name: value for name, value in values.items() if value is not None}
     table_settings = settings_from_dict(TableSettings, stated, source="cham")
-    if dry_run or not out.exists():
+    out = options.out
+    if options.dry_run or not out.exists():
         stderr.print(estimate_table(table_settings).to_table())
-    if dry_run:
+    if options.dry_run:
         return
-    table = make_table(out, table_settings, overwrite=overwrite)
+    table = make_table(out, table_settings, overwrite=options.overwrite)
     stdout.print(Markdown(table.to_markdown()))
     stdout.print(f"Written to {out}/table.md, .csv and .json.", highlight=False, soft_wrap=True)
 

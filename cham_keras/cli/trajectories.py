@@ -19,6 +19,7 @@ def trajectories(
     split: str = "test",
     add_validation: Annotated[bool, Parameter(negative="")] = False,
     skip_unreadable: Annotated[bool, Parameter(negative="")] = False,
+    descriptors: Path | None = None,
     settings: Annotated[TrajectorySettings, Parameter(name="*")] = TrajectorySettings(),  # noqa: B008
 ) -> None:
     """Fit and evaluate the trajectory-based method on clips.
@@ -47,6 +48,9 @@ def trajectories(
         Also fit on the clips of the split validation.
     skip_unreadable
         Leave clips out that cannot be read or are too short, instead of refusing them.
+    descriptors
+        Folder of the clips' descriptors, OUT/descriptors by default. Calls with other splits of
+        the same clips may share one, so that each clip's points are followed once.
     """
     from cham_keras.baselines.trajectories import trajectory_baseline
     from cham_keras.data import read_clip_list
@@ -58,6 +62,7 @@ def trajectories(
         split=split,
         add_validation=add_validation,
         skip_unreadable=skip_unreadable,
+        descriptors=descriptors,
     )
     stdout.print(Markdown(results.to_markdown()))
     stdout.print(escape(f"Written to {out / 'evaluation'}."), soft_wrap=True)

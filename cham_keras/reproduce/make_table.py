@@ -9,6 +9,7 @@ whatever interrupts it.
     divisions/<division>/clips.json  the clips and their splits
     shards/                          features of every clip
     views/<division>/                shards with the division's splits
+    descriptors/                     trajectories of every clip, where they are asked for
     runs/<method>/<division>/seed-<n>/  run folders with their evaluation
     table.md, table.json, table.csv  the table, written anew after each method
 """
@@ -17,6 +18,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from cham_keras.baselines.trajectories.trajectory_baseline import DESCRIPTORS_FOLDER
 from cham_keras.data import (
     Backbone,
     ClipList,
@@ -151,5 +153,7 @@ def _units(
         # Nothing of the pooled baselines depends on a seed but the folds that choose.
         for seed in part.seeds[:1] if method.kind == "pooled" else part.seeds:
             folder = out / "runs" / method.name / part.name / f"seed-{seed}"
-            results = run_method(method, settings, part, views[part.name], folder, seed)
+            results = run_method(
+                method, settings, part, views[part.name], folder, seed, out / DESCRIPTORS_FOLDER
+            )
             yield Unit(part.name, seed, results)

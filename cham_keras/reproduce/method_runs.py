@@ -7,6 +7,7 @@ division's test clips. What a folder already holds is not done again. `make_tabl
 from pathlib import Path
 
 from cham_keras.baselines import pooled_baselines
+from cham_keras.baselines.pooled_baselines import TABLE_FILE
 from cham_keras.baselines.trajectories import TrajectorySettings, trajectory_baseline
 from cham_keras.evaluation import Results, evaluate, read_results
 from cham_keras.files import read_json
@@ -31,6 +32,7 @@ def run_method(
     view: Path,
     folder: Path,
     seed: int,
+    descriptors: Path,
 ) -> Results:
     """Runs a method, or what is left to run of it, and gives its results.
 
@@ -41,16 +43,17 @@ def run_method(
         view: shards with the division's splits.
         folder: where the run leaves its files.
         seed: seed of the run.
+        descriptors: the folder of the clips' trajectories, which all divisions share.
     """
     if method.kind == "pooled":
         return _pooled(view, folder, seed)
     if method.kind == "trajectories":
-        return _trajectories(division, folder, seed)
+        return _trajectories(division, folder, seed, descriptors)
     if method.kind == "frames":
         return _from_frames(method, settings, division, view, folder, seed)
     run = _trained(method, settings, view, folder, seed)
     if not (folder / EVALUATION_FOLDER / f"{_SPLIT}.json").is_file():
-        evaluate(run, view)
+        evaluate(run, view, pictures=False)
     return read_results(folder)
 
 
@@ -76,20 +79,28 @@ def _from_frames(
             run = open_run(folder)
         else:
             run = finetune(frozen, division.clip_list, folder, tuning)
-        evaluate_from_frames(run, division.clip_list, tuning.evaluation)
+        evaluate_from_frames(run, division.clip_list, tuning.evaluation, pictures=False)
     return read_results(folder, _FROM_FRAMES)
 
 
-def _trajectories(division: Division, folder: Path, seed: int) -> Results:
+def _trajectories(division: Division, folder: Path, seed: int, descriptors: Path) -> Results:
     if not (folder / EVALUATION_FOLDER / f"{_SPLIT}.json").is_file():
         settings = TrajectorySettings(seed=seed)
-        trajectory_baseline(division.clip_list, folder, settings, skip_unreadable=True)
+        trajectory_baseline(
+            division.clip_list,
+            folder,
+            settings,
+            skip_unreadable=True,
+            descriptors=descriptors,
+            pictures=False,
+        )
     return read_results(folder)
 
 
 def _pooled(view: Path, folder: Path, seed: int) -> Results:
     """The baseline that did best on clips held out of its training clips."""
-    pooled_baselines(view, folder, seed=seed)
+    if not (folder / TABLE_FILE).is_file():
+        pooled_baselines(view, folder, seed=seed)
     stated = {path.parent: read_json(path) for path in sorted(folder.glob("*/method.json"))}
     chosen = {name: facts for name, facts in stated.items() if "held_out_log_loss" in facts}
     return read_results(min(chosen, key=lambda name: chosen[name]["held_out_log_loss"]))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cham_keras.evaluation import Results, pool_runs
-from cham_keras.evaluation.bootstrap import DRAWN_SCORES, draw_groups, interval
+from cham_keras.evaluation.bootstrap import draw_groups, interval
 from cham_keras.reproduce.methods import Method
 
 _POOLED = "folds"
@@ -93,9 +93,9 @@ class Row:
         Groups are drawn within each division, in every method alike, and seeds of the
         method; a draw is the mean over the divisions.
         """
-        if self.figure not in DRAWN_SCORES:
+        all_results = [result for results in self.divisions.values() for result in results]
+        if not all(self.figure in result.names_of_drawn_scores for result in all_results):
             return None
-        drawn = DRAWN_SCORES[self.figure]
         # Seeds of two methods have nothing in common, so each draws its own.
         rng = np.random.default_rng(zlib.crc32(self.method.name.encode()))
         means = []
@@ -103,7 +103,7 @@ class Row:
             if results[0].num_groups < 2:
                 return None
             groups = draw_groups(results[0].groups, seed=number)
-            scores = np.stack([drawn(r.labels, r.probabilities, groups) for r in results])
+            scores = np.stack([r.drawn_score(self.figure, groups) for r in results])
             times = rng.multinomial(
                 len(results), np.full(len(results), 1 / len(results)), size=scores.shape[1]
             )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -114,6 +115,29 @@ def test_a_second_call_follows_no_points_and_gives_the_same(made, films, monkeyp
     monkeypatch.setattr(clip_descriptors, "follow_points", refuse)
     again = trajectory_baseline(films, out, SETTINGS)
     np.testing.assert_array_equal(again.probabilities, results.probabilities)
+
+
+def test_another_split_of_the_same_clips_shares_the_descriptors(made, films, tmp_path, monkeypatch):
+    out, _ = made
+    sides = {"train": "train", "test": "validation", "validation": "test"}
+    clips = [dataclasses.replace(clip, split=sides[clip.split]) for clip in films.clips]
+    divided = ClipList(films.root, CLASSES, tuple(clips))
+    kept = tmp_path / "kept"
+    shutil.copytree(out / "descriptors", kept)
+    write_clip_descriptors(films, films.clips, kept, SETTINGS.tracking)
+    alone = trajectory_baseline(divided, tmp_path / "alone", SETTINGS)
+
+    def refuse(*_):
+        raise RuntimeError("followed again")
+
+    monkeypatch.setattr(clip_descriptors, "follow_points", refuse)
+    for _ in range(2):  # the folder is known again without descriptors of its own
+        shared = trajectory_baseline(
+            divided, tmp_path / "shared", SETTINGS, descriptors=kept, pictures=False
+        )
+        np.testing.assert_array_equal(shared.probabilities, alone.probabilities)
+    assert not (tmp_path / "shared" / "descriptors").exists()
+    assert not list((tmp_path / "shared").rglob("*.png"))
 
 
 def test_the_same_seed_gives_the_same_from_the_beginning(made, films, tmp_path):
@@ -257,6 +281,9 @@ def test_opencv_missing_is_said_in_one_sentence(films, tmp_path, monkeypatch):
 
 def test_a_folder_of_something_else_is_refused(films, tmp_path):
     (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"new, empty, or of trajectories\. Received"):
+        trajectory_baseline(films, tmp_path, SETTINGS)
+    (tmp_path / "settings.toml").write_text("epochs = 3  # of a run")
     with pytest.raises(FileExistsError, match=r"new, empty, or of trajectories\. Received"):
         trajectory_baseline(films, tmp_path, SETTINGS)
 

@@ -42,8 +42,9 @@ def test_baselines_prints_the_table_and_goes_on_in_its_folder(cham, shards, tmp_
     assert "ridge_drift" in said and "majority" in said and "alpha =" in said
     assert "logistic" not in said
     assert (out / "ridge_mean" / "evaluation" / "test.json").is_file()
+    assert not (out / "ridge_mean" / "evaluation" / "test.png").exists()
+    assert cham("baselines", shards, "--out", out, *options, "--pictures")[0] == 0
     assert (out / "ridge_mean" / "evaluation" / "test.png").is_file()
-    assert cham("baselines", shards, "--out", out, *options)[0] == 0
 
 
 def test_baselines_says_what_is_wrong(cham, shards, tmp_path):

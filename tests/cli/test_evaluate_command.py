@@ -80,6 +80,41 @@ def test_one_run_has_no_summary(cham, shards, runs, tmp_path):
     assert not (tmp_path / "seeds").exists()
 
 
+def test_pooled_baselines_stand_below_the_run_and_are_fitted_once(cham, shards, runs, monkeypatch):
+    code, said = cham("evaluate", runs[1], "--shards", shards, "--split", "validation")
+    assert code == 0
+    table = said.index("Pooled baselines on the same clips: logistic regression")
+    assert said.index("Split validation: 6 clips") < table < said.index("Next: cham explain")
+    stored = json.loads((runs[1] / "evaluation" / "validation-baselines.json").read_text())
+    best = stored["baselines"][0]
+    assert f"{best['pooling']} {best['clip_accuracy']:.3f}" in said[table:]
+    monkeypatch.setattr("cham_keras.baselines.beside_runs.pooled_clips", None)
+    code, again = cham("evaluate", runs[1], "--shards", shards, "--split", "validation")
+    assert code == 0
+    assert again[again.index("Pooled baselines") :] == said[table:]
+
+
+def test_pooled_baselines_can_be_left_out(cham, shards, runs, monkeypatch):
+    monkeypatch.setattr("cham_keras.baselines.beside_runs.pooled_clips", None)
+    command = ("evaluate", runs[0], "--shards", shards, "--split", "validation", "--no-baselines")
+    code, said = cham(*command)
+    assert code == 0
+    assert "baselines" not in said
+    assert not (runs[0] / "evaluation" / "validation-baselines.json").exists()
+
+
+def test_an_evaluation_without_training_clips_says_why_there_are_no_baselines(
+    cham, shards, runs, tmp_path
+):
+    tested = make_shards(tmp_path / "tested", {"test": 2})
+    code, said = cham("evaluate", runs[0], "--shards", tested)
+    assert code == 0
+    assert "No pooled baselines beside it. They are fitted on the split `train`, and" in said
+    code, said = cham("evaluate", runs[0], "--shards", shards, "--split", "train")
+    assert code == 0
+    assert "No pooled baselines beside it. They are fitted on the split `train`, the one" in said
+
+
 def test_a_bad_number_of_windows_is_refused(cham, shards, runs):
     code, said = cham("evaluate", runs[0], "--shards", shards, "--windows", 0)
     assert code == 2

@@ -42,6 +42,20 @@ def test_compare_makes_the_table_of_any_clips(clips, tmp_path, capsys):
     assert (out / "table.md").is_file()
 
 
+@pytest.mark.parametrize("verb", ["reproduce", "compare"])
+def test_both_verbs_list_the_shared_options_with_their_help(verb, capsys):
+    cham(verb, "--help")
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for text in (
+        "--out PATH Folder for everything this makes. [required]",
+        "--seeds INT... Each method is run with each. [default: (0, 1, 2)]",
+        "--frame-stride INT 1 takes every frame, 2 every other one.",
+        "--dry-run Tell what it will take, and end.",
+    ):
+        assert text in said
+    assert "--table" not in said
+
+
 def test_dry_run_tells_time_and_disk_and_writes_nothing(clips, tmp_path, capsys):
     out = tmp_path / "out"
     assert cham("compare", "--root", clips, "--out", out, *OPTIONS, "--dry-run") == 0

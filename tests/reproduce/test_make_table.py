@@ -110,6 +110,8 @@ def test_ucf_sports_is_divided_anew_with_each_seed(tmp_path):
     ]
     assert row.values_of_seeds == tuple(r.scores["frame_accuracy"] for r in frames)
     assert row.deviation == pytest.approx(np.std(row.values_of_seeds, ddof=1))
+    assert row.interval[0] <= row.value <= row.interval[1]
+    assert not list((tmp_path / "out").rglob("*.png"))
 
 
 @pytest.fixture(scope="module")

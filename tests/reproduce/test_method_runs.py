@@ -1,15 +1,17 @@
 """Methods of a table that are not trained on features alone: each is run, resumed and scored."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from frame_testing import small_network
 from moving_squares import draw
 
+from cham_keras.baselines.trajectories import clip_descriptors
 from cham_keras.data.frames.video import write_video
 from cham_keras.evaluation import read_results
 from cham_keras.finetuning import FinetuningSettings
-from cham_keras.reproduce import TableSettings, make_table
+from cham_keras.reproduce import TableSettings, make_table, method_runs
 from cham_keras.reproduce.method_settings import finetuning_of
 
 pytest.importorskip("cv2", reason="pip install -e '.[classic]'")
@@ -77,10 +79,31 @@ def test_pooled_row_is_the_baseline_that_did_best_on_held_out_training_clips(mad
     assert table.rows[2].value == read_results(folder / name).scores["clip_accuracy"]
 
 
-def test_a_second_call_runs_nothing_again(made):
+def test_all_divisions_share_the_trajectories_of_a_clip(made, tmp_path, monkeypatch):
+    _, settings, _ = made
+    followed = []
+    follow = clip_descriptors.follow_points
+
+    def counting(frames, tracking):
+        followed.append(1)
+        return follow(frames, tracking)
+
+    monkeypatch.setattr(clip_descriptors, "follow_points", counting)
+    of_folds = dataclasses.replace(
+        settings, methods=("trajectories",), folds=2, seeds=(0, 1), validation_fraction=0.0
+    )
+    (row,) = make_table(tmp_path / "table", of_folds).rows
+    assert len(row.units) == 4
+    assert len(followed) == 16  # each clip once
+    assert len(list((tmp_path / "table" / "descriptors").iterdir())) == 16
+
+
+def test_a_second_call_runs_nothing_again(made, monkeypatch):
     out, settings, table = made
+    monkeypatch.setattr(method_runs, "pooled_baselines", None)
     files = [path for path in sorted(out.rglob("*")) if path.suffix in (".keras", ".npz")]
     stamps = [path.stat().st_mtime_ns for path in files]
     again = make_table(out, settings)
     assert [row.value for row in again.rows] == [row.value for row in table.rows]
     assert [Path(path).stat().st_mtime_ns for path in files] == stamps
+    assert not list(out.rglob("*.png"))  # pictures of many runs are looked at by nobody

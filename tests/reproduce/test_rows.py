@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cham_keras.evaluation import Results
+from cham_keras.evaluation import FrameFigures, Results
 from cham_keras.reproduce.methods import METHODS
 from cham_keras.reproduce.paper_tables import PaperTable
 from cham_keras.reproduce.rows import Row, Unit
@@ -14,7 +14,7 @@ CHAM = next(method for method in METHODS if method.name == "cham")
 FC = next(method for method in METHODS if method.name == "fc_attention")
 
 
-def results(clips, right, groups=None):
+def results(clips, right, groups=None, frames=None):
     """Clips of two classes in turn, of which those in `right` are recognised."""
     labels = [index % 2 for index in range(len(clips))]
     rows = [
@@ -27,6 +27,7 @@ def results(clips, right, groups=None):
         labels=labels,
         groups=list(clips) if groups is None else groups,
         probabilities=rows,
+        frames=frames,
     )
 
 
@@ -79,6 +80,18 @@ def test_interval_draws_groups_and_not_clips():
 def test_interval_of_one_group_or_of_a_figure_that_is_not_drawn_is_none():
     assert row(CHAM, ("d", 0, results("abcd", "ab", ["x"] * 4))).interval is None
     assert row(CHAM, ("d", 0, results("ab", "a")), figure="frame_accuracy").value is None
+
+
+def test_frame_accuracy_gets_an_interval_where_each_clips_frames_are_counted():
+    frames = FrameFigures.of_clips([5] * 40, [5] * 20 + [0] * 20)
+    clips = [f"{number:02}" for number in range(40)]
+    found = row(CHAM, ("d", 0, results(clips, clips, frames=frames)), figure="frame_accuracy")
+    lower, upper = found.interval
+    assert found.value == 0.5
+    # As wide as that of 40 clips; 200 frames drawn one by one would give 0.43 to 0.57.
+    assert 0.3 < lower < 0.4 and 0.6 < upper < 0.7
+    uncounted = results(clips, clips, frames=FrameFigures(200, 100))
+    assert row(CHAM, ("d", 0, uncounted), figure="frame_accuracy").interval is None
 
 
 def test_two_methods_are_set_against_each_other_on_the_same_clips_only():

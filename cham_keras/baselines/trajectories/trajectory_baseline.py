@@ -29,7 +29,7 @@ from cham_keras.evaluation import Results
 from cham_keras.paths import local_path
 from cham_keras.progress import track
 from cham_keras.runs.run_folder import SETTINGS_FILE
-from cham_keras.settings import write_settings
+from cham_keras.settings import read_settings, write_settings
 
 #: The folder of the clips' descriptors in the output folder.
 DESCRIPTORS_FOLDER = "descriptors"
@@ -43,6 +43,8 @@ def trajectory_baseline(
     split: str = "test",
     add_validation: bool = False,
     skip_unreadable: bool = False,
+    descriptors: Path | str | None = None,
+    pictures: bool = True,
 ) -> Results:
     """Fits the trajectory-based method on clips and evaluates it.
 
@@ -57,6 +59,10 @@ def trajectory_baseline(
         add_validation: also fit on the clips of the split `validation`.
         skip_unreadable: leave clips out that cannot be read or are too short; `method.json`
             lists them.
+        descriptors: the folder of the clips' descriptors, `descriptors` in `out` by default.
+            They depend on the clip and on `settings.tracking` only, so calls with other splits
+            of the same clips may share it.
+        pictures: whether to draw pictures of the results.
 
     Returns:
         the results, also written to `<out>/evaluation/<split>.*`.
@@ -79,8 +85,10 @@ def trajectory_baseline(
         raise ValueError(f"The split that is evaluated must have clips. Received: {split!r}.")
     out = local_path(out, "`out`")
     _check_out(out)
-    folder = out / DESCRIPTORS_FOLDER
+    folder = out / DESCRIPTORS_FOLDER if descriptors is None else Path(descriptors)
     folder.mkdir(parents=True, exist_ok=True)
+    if not (out / SETTINGS_FILE).exists():  # `_check_out` knows the folder by it
+        write_settings(out / SETTINGS_FILE, settings)
     unreadable = write_clip_descriptors(clip_list, [*training, *tested], folder, settings.tracking)
     if unreadable and not skip_unreadable:
         raise ValueError(_sentence(unreadable))
@@ -121,7 +129,7 @@ def trajectory_baseline(
         "seed": settings.seed,
         "unreadable": [{"path": clip.path, "reason": clip.reason} for clip in unreadable],
     }
-    write_method(out, method, results, packages=("opencv-python-headless",))
+    write_method(out, method, results, packages=("opencv-python-headless",), pictures=pictures)
     return results
 
 
@@ -164,7 +172,17 @@ def _check_out(out: Path) -> None:
     """Refuses a folder that holds something else than trajectories."""
     if not out.exists() or not any(out.iterdir()) or (out / DESCRIPTORS_FOLDER).is_dir():
         return
+    if (out / SETTINGS_FILE).is_file() and _are_of_trajectories(out / SETTINGS_FILE):
+        return
     raise FileExistsError(
         f"The output folder must be new, empty, or of trajectories. Received: {out}. "
         "Name another folder."
     )
+
+
+def _are_of_trajectories(settings: Path) -> bool:
+    try:
+        read_settings(TrajectorySettings, settings)
+    except ValueError:
+        return False
+    return True
