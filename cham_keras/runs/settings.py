@@ -130,6 +130,8 @@ class RunSettings:
     """Passes over the training clips, in place of iterations."""
     patience: PositiveInt | None = None
     """Stop after so many epochs whose `monitor` was no better; not given: never."""
+    min_delta: NonNegativeFloat = 0.0
+    """With patience: only an epoch that is better by more than this counts as better."""
     min_epochs: NonNegativeInt = 0
     """With patience: do not stop before so many epochs."""
     monitor: Literal["clip_accuracy", "loss"] = "clip_accuracy"

@@ -23,6 +23,7 @@ class FitPlan:
         monitor: the figure of `logs` that decides, such as "val_loss"; None without
             validation, where the last epoch's model is kept.
         patience: stop after so many epochs without a better figure; None: never.
+        min_delta: with patience: only what is better by more than this counts.
         min_epochs: do not stop before so many epochs.
     """
 
@@ -31,6 +32,7 @@ class FitPlan:
     accumulation_steps: int = 1
     monitor: str | None = None
     patience: int | None = None
+    min_delta: float = 0.0
     min_epochs: int = 0
 
     @property
@@ -38,8 +40,8 @@ class FitPlan:
         """Batches, or parts of steps, of an epoch."""
         return self.steps_per_epoch * self.accumulation_steps
 
-    def is_better(self, figure: float, best: float | None) -> bool:
-        """Whether a figure of the monitor is better than the best so far; a tie is not.
+    def is_better(self, figure: float, best: float | None, by: float = 0.0) -> bool:
+        """Whether a figure of the monitor is better than the best so far, and by more than `by`.
 
         Example:
 
@@ -50,7 +52,8 @@ class FitPlan:
         """
         if best is None:
             return True
-        return figure < best if str(self.monitor).endswith("loss") else figure > best
+        gain = best - figure if str(self.monitor).endswith("loss") else figure - best
+        return gain > by
 
 
 @dataclass
@@ -84,12 +87,19 @@ class FitState:
             return
         if plan.is_better(logs[plan.monitor], self.best):
             self.best, self.kept_epoch = logs[plan.monitor], self.epoch
-        without_better = self.epoch - self.kept_epoch
         self.stopped = (
             plan.patience is not None
-            and without_better >= plan.patience
+            and self._epochs_without_better(plan) >= plan.patience
             and self.epoch >= plan.min_epochs
         )
+
+    def _epochs_without_better(self, plan: FitPlan) -> int:
+        """Epochs since the last one that was better by more than `min_delta`."""
+        monitor, best, at = str(plan.monitor), None, 0
+        for row in self.history:
+            if plan.is_better(row[monitor], best, by=plan.min_delta):
+                best, at = row[monitor], int(row["epoch"])
+        return self.epoch - at
 
     def batches_done(self, plan: FitPlan) -> int:
         """Batches since the fit began: where in the training clips it stands."""
@@ -136,5 +146,6 @@ def fit_plan(settings: RunSettings, num_training_clips: int, has_validation: boo
         accumulation_steps=settings.optimizer.accumulation_steps,
         monitor=f"val_{settings.monitor}" if has_validation else None,
         patience=settings.patience,
+        min_delta=settings.min_delta,
         min_epochs=settings.min_epochs,
     )

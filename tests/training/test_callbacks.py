@@ -138,3 +138,20 @@ def test_patience_counts_epochs_and_min_epochs_holds_it_off(min_epochs, end):
         if state.is_finished(plan):
             break
     assert (state.epoch, state.kept_epoch, state.best) == (end, 2, 2.0)
+
+
+@pytest.mark.parametrize(("min_delta", "end"), [(0.0, 7), (0.3, 3)])
+def test_gains_within_min_delta_do_not_hold_off_the_end_but_are_kept(min_delta, end):
+    plan = FitPlan(9, 1, monitor="val_loss", patience=2, min_delta=min_delta)
+    state = FitState()
+    for figure in (3.0, 2.9, 2.8, 2.6, 2.5, 2.7, 2.55):
+        state.end_epoch({"val_loss": figure}, plan)
+        if state.is_finished(plan):
+            break
+    # With 0.3, neither 2.9 nor 2.8 counts beside 3.0, and yet 2.8 is the best that is kept.
+    assert state.epoch == end
+    assert state.best == (2.5 if min_delta == 0.0 else 2.8)
+    steady = FitState()
+    for figure in (3.0, 2.8, 2.6, 2.4, 2.2):  # small steps add up
+        steady.end_epoch({"val_loss": figure}, plan)
+    assert not steady.stopped

@@ -58,7 +58,7 @@ class ProofSettings:
     """Validation clips."""
     test_clips: PositiveInt = 180
     """Test clips."""
-    max_epochs: PositiveInt = 60
+    max_epochs: PositiveInt = 40
     """The most passes over the training clips."""
 
 

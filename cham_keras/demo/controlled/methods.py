@@ -12,12 +12,13 @@ from cham_keras.runs.settings import DataSettings, ModelSettings, OptimizerSetti
 
 #: What the networks have at about 7 x 7 x 24 features and 3 classes, softmax regression
 #: excepted, which has what it has.
-PARAMETER_BUDGET = 28_000
+PARAMETER_BUDGET = 14_700
 
-#: Training ends after so many epochs without a lower validation loss, but not before so many:
-#: networks stand still at chance for a while before they find an order.
-PATIENCE = 10
-MIN_EPOCHS = 25
+#: Training ends after so many epochs without a validation loss that is lower by more than so much,
+#: but not before so many: networks stand still at chance for a while before they find an order.
+PATIENCE = 8
+MIN_DELTA = 0.01
+MIN_EPOCHS = 20
 
 _CONVOLUTIONAL: dict[str, Any] = {
     # The demo's: maps that sum to 1 make the inputs so small that training stands still at first.
@@ -25,7 +26,7 @@ _CONVOLUTIONAL: dict[str, Any] = {
     "candidate_activation": "tanh",
 }
 _RECURRENT: dict[str, Any] = {
-    "head_units": 64,
+    "head_units": 32,
     "dropout": 0.2,
     "unit_forget_bias": True,
     # No first state from the clip's mean, by which a method would see later frames.
@@ -67,24 +68,24 @@ _METHODS = (
     Method(
         "average_pooled_lstm",
         "average-pooled LSTM",
-        ModelSettings(name="average_pooled_lstm", standardize=True, filters=66, **_RECURRENT),
+        ModelSettings(name="average_pooled_lstm", standardize=True, filters=46, **_RECURRENT),
     ),
     Method(
         "fc_attention",
         "FC-Attention",
-        ModelSettings(name="fc_attention", standardize=True, filters=58, **_RECURRENT),
+        ModelSettings(name="fc_attention", standardize=True, filters=40, **_RECURRENT),
     ),
-    Method("conv_alstm", "ConvALSTM", _convolutional("conv_alstm", filters=11, head_units=24)),
-    Method("conv_attention", "Conv-Attention", _convolutional("conv_attention", filters=17)),
+    Method("conv_alstm", "ConvALSTM", _convolutional("conv_alstm", filters=7, head_units=19)),
+    Method("conv_attention", "Conv-Attention", _convolutional("conv_attention", filters=11)),
     Method(
         "conv_attention_half",
         "Conv-Attention, half the frames",
-        _convolutional("conv_attention", filters=17),
+        _convolutional("conv_attention", filters=11),
         share_of_frames=0.5,
     ),
     *(
         Method(
-            f"cham_skip_{skip}", f"CHAM, skip {skip}", _convolutional("cham", filters=12, skip=skip)
+            f"cham_skip_{skip}", f"CHAM, skip {skip}", _convolutional("cham", filters=8, skip=skip)
         )
         for skip in (1, 2, 3)
     ),
@@ -111,6 +112,7 @@ def run_settings(method: Method, num_frames: int, seed: int, max_epochs: int) ->
         epochs=max_epochs,
         min_epochs=min(MIN_EPOCHS, max_epochs),
         patience=PATIENCE,
+        min_delta=MIN_DELTA,
         monitor="loss",
         loss_over_time="mean",
         model=method.model,
