@@ -10,10 +10,18 @@ from typing import Literal
 import numpy as np
 
 #: What is computed of each channel.
-STATISTICS = ("mean", "max", "std", "change", "drift")
+STATISTICS = ("mean", "max", "std", "change", "peak_change", "drift")
 
 Pooling = Literal[
-    "mean", "mean_max", "mean_std", "change", "drift", "mean_change", "mean_drift", "everything"
+    "mean",
+    "mean_max",
+    "mean_std",
+    "change",
+    "peak_change",
+    "drift",
+    "mean_change",
+    "mean_drift",
+    "everything",
 ]
 #: The statistics that each pooling puts one behind the other.
 STATISTICS_OF_POOLING: dict[Pooling, tuple[str, ...]] = {
@@ -21,6 +29,7 @@ STATISTICS_OF_POOLING: dict[Pooling, tuple[str, ...]] = {
     "mean_max": ("mean", "max"),
     "mean_std": ("mean", "std"),
     "change": ("change",),
+    "peak_change": ("peak_change",),
     "drift": ("drift",),
     "mean_change": ("mean", "change"),
     "mean_drift": ("mean", "drift"),
@@ -33,7 +42,8 @@ def pooled_statistics(features: np.ndarray) -> dict[str, np.ndarray]:
 
     `mean`, `max` and `std` are taken over time and space and know nothing of the order of
     the frames. `change` is the mean over time and space of |F_t+1 - F_t|: how much moves, at
-    its place. `drift` is the mean over the last third of the frames less that over the first
+    its place. `peak_change` is the same at the position where it is largest, channel by channel.
+    `drift` is the mean over the last third of the frames less that over the first
     third: which way it goes. (A third has at least one frame; a clip of one frame neither
     changes nor drifts.)
 
@@ -50,7 +60,7 @@ def pooled_statistics(features: np.ndarray) -> dict[str, np.ndarray]:
 
     >>> clip = np.arange(3.0).reshape(3, 1, 1, 1)  # 0, 1, 2
     >>> {name: float(value[0]) for name, value in pooled_statistics(clip).items()}
-    {'mean': 1.0, 'max': 2.0, 'std': 0.81649..., 'change': 1.0, 'drift': 2.0}
+    {'mean': 1.0, 'max': 2.0, 'std': 0.81649..., 'change': 1.0, 'peak_change': 1.0, 'drift': 2.0}
     """
     if features.ndim != 4 or not len(features):
         raise ValueError(
@@ -59,15 +69,17 @@ def pooled_statistics(features: np.ndarray) -> dict[str, np.ndarray]:
         )
     time_and_space = (0, 1, 2)
     third = max(1, len(features) // 3)
-    change = np.zeros(features.shape[-1])
+    change = np.zeros(features.shape[1:])
     for before, after in itertools.pairwise(features):
         # Frame by frame: all differences at once would be the clip in memory once more.
-        change += np.abs(after - before).mean(axis=(0, 1), dtype=np.float64)
+        change += np.abs(after - before)
+    change /= max(1, len(features) - 1)
     statistics = {
         "mean": features.mean(axis=time_and_space, dtype=np.float64),
         "max": features.max(axis=time_and_space),
         "std": features.std(axis=time_and_space, dtype=np.float64),
-        "change": change / max(1, len(features) - 1),
+        "change": change.mean(axis=(0, 1)),
+        "peak_change": change.max(axis=(0, 1)),
         "drift": features[-third:].mean(axis=time_and_space, dtype=np.float64)
         - features[:third].mean(axis=time_and_space, dtype=np.float64),
     }

@@ -13,7 +13,15 @@ from cham_keras.progress import stdout
 # The names of `baselines.pooling.Pooling` and `baselines.linear_classifiers.Classifier`, whose
 # modules are heavy to import.
 _Pooling = Literal[
-    "mean", "mean_max", "mean_std", "change", "drift", "mean_change", "mean_drift", "everything"
+    "mean",
+    "mean_max",
+    "mean_std",
+    "change",
+    "peak_change",
+    "drift",
+    "mean_change",
+    "mean_drift",
+    "everything",
 ]
 _Classifier = Literal["logistic", "ridge"]
 

@@ -35,13 +35,15 @@ def written(folder, clips):
 def by_hand(features):
     features = features.astype(np.float64)
     axes, third = (0, 1, 2), max(1, len(features) // 3)
+    moved = np.zeros(features.shape[1:])  # of each position, its mean over time
+    if len(features) > 1:
+        moved = np.abs(np.diff(features, axis=0)).mean(axis=0)
     return {
         "mean": np.mean(features, axis=axes),
         "max": np.max(features, axis=axes),
         "std": np.sqrt(np.mean((features - features.mean(axis=axes)) ** 2, axis=axes)),
-        "change": np.abs(np.diff(features, axis=0)).mean(axis=axes)
-        if len(features) > 1
-        else np.zeros(features.shape[-1]),
+        "change": moved.mean(axis=(0, 1)),
+        "peak_change": moved.max(axis=(0, 1)),
         "drift": features[-third:].mean(axis=axes) - features[:third].mean(axis=axes),
     }
 
