@@ -9,6 +9,7 @@ from pathlib import Path
 from cham_keras.baselines import pooled_baselines
 from cham_keras.baselines.pooled_baselines import TABLE_FILE
 from cham_keras.baselines.trajectories import TrajectorySettings, trajectory_baseline
+from cham_keras.data import read_manifest
 from cham_keras.evaluation import Results, evaluate, read_results
 from cham_keras.files import read_json
 from cham_keras.finetuning import evaluate_from_frames, finetune
@@ -21,6 +22,8 @@ from cham_keras.runs.run_folder import EVALUATION_FOLDER, METRICS_FILE
 from cham_keras.training import train
 
 _SPLIT = "test"
+#: What networks choose their epoch by; who chooses by cross-validation is fitted on it, too.
+_VALIDATION = "validation"
 #: Where `finetune` puts what it found from frames.
 _FROM_FRAMES = "test-from-frames"
 
@@ -85,11 +88,11 @@ def _from_frames(
 
 def _trajectories(division: Division, folder: Path, seed: int, descriptors: Path) -> Results:
     if not (folder / EVALUATION_FOLDER / f"{_SPLIT}.json").is_file():
-        settings = TrajectorySettings(seed=seed)
         trajectory_baseline(
             division.clip_list,
             folder,
-            settings,
+            TrajectorySettings(seed=seed),
+            add_validation=bool(division.clip_list.clips_of_split(_VALIDATION)),
             skip_unreadable=True,
             descriptors=descriptors,
             pictures=False,
@@ -98,9 +101,10 @@ def _trajectories(division: Division, folder: Path, seed: int, descriptors: Path
 
 
 def _pooled(view: Path, folder: Path, seed: int) -> Results:
-    """The baseline that did best on clips held out of its training clips."""
+    """The baseline that did best on clips held out of those that it is fitted on."""
     if not (folder / TABLE_FILE).is_file():
-        pooled_baselines(view, folder, seed=seed)
+        has_validation = _VALIDATION in read_manifest(view).splits
+        pooled_baselines(view, folder, seed=seed, add_validation=has_validation)
     stated = {path.parent: read_json(path) for path in sorted(folder.glob("*/method.json"))}
     chosen = {name: facts for name, facts in stated.items() if "held_out_log_loss" in facts}
     return read_results(min(chosen, key=lambda name: chosen[name]["held_out_log_loss"]))

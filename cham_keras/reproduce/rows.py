@@ -13,6 +13,7 @@ import numpy as np
 
 from cham_keras.evaluation import Results, pool_runs
 from cham_keras.evaluation.bootstrap import draw_groups, interval
+from cham_keras.evaluation.seeds import ensemble
 from cham_keras.reproduce.methods import Method
 
 _POOLED = "folds"
@@ -85,6 +86,17 @@ class Row:
                 of_seed.setdefault(unit.seed, []).append(score)
         values = tuple(float(np.mean(scores)) for scores in of_seed.values())
         return None if np.isnan(values).any() else values
+
+    @functools.cached_property
+    def averaged_over_seeds(self) -> "Row":
+        """The row of one model a division, whose probabilities are the mean over the seeds."""
+        units = tuple(Unit(name, 0, ensemble(found)) for name, found in self.divisions.items())
+        return dataclasses.replace(self, units=units)
+
+    @property
+    def num_seeds(self) -> int:
+        """The largest number of runs on one division."""
+        return max(len(results) for results in self.divisions.values())
 
     @functools.cached_property
     def draws(self) -> np.ndarray | None:

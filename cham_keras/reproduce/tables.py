@@ -21,6 +21,9 @@ from cham_keras.settings import settings_to_dict
 _STEM = "table"
 #: Sentences compare this method with each other one.
 _COMPARED = "cham"
+_INTERVAL = "95 % interval"
+#: Columns that are no numbers.
+_TEXTS = ("method", _INTERVAL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,26 +61,32 @@ class Table:
             if row is compared or sure is None or row.value is None:
                 continue
             points = 100 * (compared.value - row.value)
-            said.append(
+            sentence = (
                 f"CHAM against {row.method.label}: {points:+.1f} points, "
                 f"P(CHAM better) = {sure:.2f}"
             )
+            if compared.num_seeds > 1:
+                sentence += _of_averaged(compared, row)
+            said.append(sentence)
         return said
 
     def to_markdown(self) -> str:
         """The table with its notes."""
         title = self.paper.name if self.paper else f"Methods on {Path(self.settings.root).name}"
+        heads = self._heads
         lines = [
             f"# {title}",
             "",
             f"Percent; {SCORE_TITLES[self.figure]}.",
             "",
-            "| method | paper | here | difference | 95 % interval | runs |",
-            "|---|---:|---:|---:|---|---:|",
+            f"| {' | '.join(heads)} |",
+            f"|{'|'.join('---' if head in _TEXTS else '---:' for head in heads)}|",
             *(self._line(row) for row in self.rows),
             "",
             "Mean ± standard deviation over seeds. The interval draws groups of clips and seeds.",
         ]
+        if "averaged" in heads:
+            lines[-1] += " Averaged: one method, its probabilities the mean over the seeds."
         lines += ["", *(f"- {sentence}." for sentence in self.sentences())]
         if self.paper and self.paper.percent_of_class:
             lines += ["", *self._class_lines(self.paper)]
@@ -137,22 +146,35 @@ class Table:
             "deviation": row.deviation,
             "lower": lower,
             "upper": upper,
+            "averaged": row.averaged_over_seeds.value,
             "runs": len(row.units),
         }
+
+    @property
+    def _heads(self) -> list[str]:
+        """The columns: the paper's number and ours, or ours alone and the seeds averaged."""
+        if self.paper:  # all of them would not fit a terminal; the JSON has them
+            return ["method", "paper", "here", "difference", _INTERVAL, "runs"]
+        has_seeds = any(row.num_seeds > 1 for row in self.rows)
+        return ["method", "here", _INTERVAL, *(["averaged"] if has_seeds else []), "runs"]
 
     def _line(self, row: Row) -> str:
         values = self._values(row)
         paper, value = values["paper"], values["value"]
-        cells = [
-            row.method.label,
-            _percent(paper),
-            _percent(value)
+        cells = {
+            "method": row.method.label,
+            "paper": _percent(paper),
+            "here": _percent(value)
             + (f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""),
-            "" if None in (paper, value) else f"{100 * (value - paper):+.1f}",
-            "" if row.interval is None else " to ".join(_percent(end) for end in row.interval),
-            str(values["runs"]),
-        ]
-        return f"| {' | '.join(cells)} |"
+            "difference": "" if None in (paper, value) else f"{100 * (value - paper):+.1f}",
+            _INTERVAL: _span(row.interval),
+            "averaged": "",
+            "runs": str(values["runs"]),
+        }
+        if row.num_seeds > 1:
+            averaged = row.averaged_over_seeds
+            cells["averaged"] = f"{_percent(averaged.value)} ({_span(averaged.interval)})"
+        return f"| {' | '.join(cells[head] for head in self._heads)} |"
 
     def _class_lines(self, paper: PaperTable) -> list[str]:
         """Average precision of each class: the paper's and ours, method by method."""
@@ -172,6 +194,19 @@ class Table:
                 ]
             lines.append(f"| {label} | {' | '.join(cells)} |")
         return lines
+
+
+def _of_averaged(compared: Row, other: Row) -> str:
+    """The end of a sentence: the same with each method's seeds averaged."""
+    ours, theirs = compared.averaged_over_seeds, other.averaged_over_seeds
+    sure = ours.probability_better_than(theirs)
+    if sure is None or ours.value is None or theirs.value is None:
+        return ""
+    return f"; seeds averaged {100 * (ours.value - theirs.value):+.1f}, P = {sure:.2f}"
+
+
+def _span(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else " to ".join(_percent(end) for end in ends)
 
 
 def _percent(share: float | None) -> str:

@@ -191,7 +191,7 @@ def test_flatten_head_keeps_positions_apart():
     [
         ({"input_shape": (7, 7, 8)}, "`input_shape` must be"),
         ({"input_shape": (5, None, 7, 8)}, "`input_shape` must be"),
-        ({"pooling": "max"}, "`pooling` must be 'average', 'max' or 'flatten'"),
+        ({"pooling": "median"}, "`pooling` must be 'average', 'max' or 'flatten'"),
         ({"initial_state": "ones"}, "`initial_state` must be 'zeros', 'mean_conv' or 'learned'"),
         ({"attention_penalty": -0.1}, "`attention_penalty` must not be negative"),
     ],

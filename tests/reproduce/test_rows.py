@@ -67,6 +67,55 @@ def test_divisions_without_a_common_clip_are_pooled_as_folds():
     assert found.values_of_seeds == (4 / 6, 4 / 6)
 
 
+def graded(clips, shares):
+    """Clips of two classes in turn, with the probability of the right one."""
+    labels = [index % 2 for index in range(len(clips))]
+    rows = [
+        [share, 1 - share] if label == 0 else [1 - share, share]
+        for share, label in zip(shares, labels, strict=True)
+    ]
+    return Results(
+        classes=("hop", "run"),
+        clip_ids=clips,
+        labels=labels,
+        groups=list(clips),
+        probabilities=rows,
+    )
+
+
+def test_averaged_seeds_are_one_method_with_the_mean_of_their_probabilities():
+    # Each seed is wrong on one clip, where the other is surer.
+    seeds = [graded("abcd", [0.4, 0.9, 0.8, 0.3]), graded("abcd", [0.9, 0.3, 0.8, 0.4])]
+    found = row(CHAM, *(("d", seed, result) for seed, result in enumerate(seeds)))
+    assert found.values_of_seeds == (0.5, 0.5)
+    assert found.averaged_over_seeds.value == 0.75
+    folds = row(
+        CHAM,
+        *(("fold-0", seed, result) for seed, result in enumerate(seeds)),
+        *(("fold-1", seed, graded("ef", [0.7, 0.7])) for seed in range(2)),
+    )
+    assert folds.num_seeds == 2
+    assert folds.averaged_over_seeds.value == 5 / 6
+    alone = row(FC, ("fold-0", 0, seeds[0]), ("fold-1", 0, graded("ef", [0.7, 0.7])))
+    assert alone.averaged_over_seeds.same_clips_as(folds.averaged_over_seeds)
+    assert folds.averaged_over_seeds.probability_better_than(alone) > 0.5
+
+
+def test_table_of_any_clips_has_averaged_seeds_and_no_papers_column():
+    seeds = [graded("abcd", [0.4, 0.9, 0.8, 0.3]), graded("abcd", [0.9, 0.3, 0.8, 0.4])]
+    table = Table(None, TableSettings(), ()).with_row(FC, (Unit("d", 0, seeds[0]),))
+    head = "| method | here | 95 % interval | runs |"
+    assert head in table.to_markdown()
+    units = tuple(Unit("d", seed, result) for seed, result in enumerate(seeds))
+    text = table.with_row(CHAM, units).to_markdown()
+    assert "| method | here | 95 % interval | averaged | runs |" in text
+    line = next(line for line in text.splitlines() if line.startswith("| CHAM |"))
+    assert [cell.strip() for cell in line.split("|")[2:3]] == ["50.0 ± 0.0"]
+    assert line.split("|")[4].strip().startswith("75.0 (")
+    assert "- CHAM against FC-Attention: +0.0 points, P(CHAM better) = " in text
+    assert "; seeds averaged +25.0, P = " in text
+
+
 def test_interval_draws_groups_and_not_clips():
     clips = [f"{number:02}" for number in range(40)]
     right = set(clips[:20])
