@@ -24,7 +24,8 @@ def clip_inputs(
     Args:
         input_shape: `(time or None, height, width, channels)`.
         lengths: whether the model takes the number of valid frames of each clip.
-        standardize: whether the features are standardized before anything else.
+        standardize: whether the features, or what temporal differences make of them, are
+            standardized.
         temporal_differences: `"none"`, or the `kind` of `TemporalDifferences`.
         feature_dropout: share of the channels that training sets to zero, in all frames
             and positions of a clip alike.
@@ -45,11 +46,11 @@ def clip_inputs(
             f"Received: input_shape={input_shape!r}"
         )
     inputs = features = keras.Input(input_shape, name="features")
-    if standardize:
-        features = FeatureStandardization(name=STANDARDIZATION_LAYER_NAME)(features)
     if temporal_differences != "none":
         layer = TemporalDifferences(temporal_differences, name=DIFFERENCES_LAYER_NAME)
         features = layer(features)
+    if standardize:
+        features = FeatureStandardization(name=STANDARDIZATION_LAYER_NAME)(features)
     if feature_dropout > 0:
         features = keras.layers.SpatialDropout3D(
             feature_dropout, seed=seed, name="feature_dropout", data_format="channels_last"

@@ -49,7 +49,8 @@ def fc_attention(
         standardize: whether the features are standardized first, channel by channel;
             `set_feature_statistics` sets the statistics.
         temporal_differences: `"none"`; `"beside"`: the absolute differences to the frame
-            before go in behind the features; or `"only"`: in their place.
+            before go in behind the features; or `"only"`: in their place. They are taken of
+            raw features and standardized then.
         feature_dropout: share of the input's channels dropped in training, in all frames
             and positions of a clip alike.
         lengths: whether the model also takes `lengths`, int32 `(batch,)`: the

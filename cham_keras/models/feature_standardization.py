@@ -1,8 +1,9 @@
 """Features with mean zero and deviation one in every channel, as the first layer of a model.
 
 Comes in: the features of frames or clips. Goes out: the same, less a mean and divided
-by a standard deviation a channel. All builders put it behind the inputs where
-`standardize` is set; training measures the statistics and sets them here.
+by a standard deviation a channel. All builders put it behind the inputs (behind the temporal
+differences, where there are some) where `standardize` is set; training measures the statistics
+and sets them here.
 """
 
 import keras

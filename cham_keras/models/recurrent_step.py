@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from cham_keras.layers import HierarchicalSkipRNN, SpatialRNN
+from cham_keras.models.feature_standardization import standardization_layer
 from cham_keras.models.model_parts import learned_start, recurrent_layer, start_layers
 from cham_keras.models.temporal_differences import (
     STATES_OF_DIFFERENCES,
@@ -37,6 +38,7 @@ class RecurrentStep(keras.layers.Wrapper):
             names, or None; carried along for `start_states`.
         temporal_differences: `"none"`, or the `kind` of the `TemporalDifferences` that the
             layer is fed with; the frame before is then one of the states.
+        standardization: the `FeatureStandardization` of these differences, or None.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -56,6 +58,7 @@ class RecurrentStep(keras.layers.Wrapper):
         starts_from_zeros=True,
         learned_start=None,
         temporal_differences="none",
+        standardization=None,
         **kwargs,
     ):
         # Keras would cast the memory c to half precision, where the layer keeps it in float32.
@@ -63,6 +66,7 @@ class RecurrentStep(keras.layers.Wrapper):
         self.starts_from_zeros = starts_from_zeros
         self.learned_start = learned_start
         self.temporal_differences = temporal_differences
+        self.standardization = standardization
         self.differences = None
         if temporal_differences != "none":
             self.differences = TemporalDifferences(temporal_differences, dtype=layer.dtype_policy)
@@ -113,9 +117,10 @@ class RecurrentStep(keras.layers.Wrapper):
         inputs_shape = self._inputs_shape(features_shape)
         if not self.layer.built:
             self.layer.build((inputs_shape[0], 1, *inputs_shape[1:]))
-        for start in (self.learned_start or {}).values():
-            if not start.built:
-                start.build(inputs_shape)
+        others = [self.standardization] if self.standardization is not None else []
+        for layer in (*others, *(self.learned_start or {}).values()):
+            if not layer.built:
+                layer.build(inputs_shape)
         self.built = True
 
     def call(self, features, states, training=False):
@@ -126,6 +131,8 @@ class RecurrentStep(keras.layers.Wrapper):
             inputs = self.differences.step(features, *before)
             after = (features, ops.ones_like(before[1]))
             of_differences = dict(zip(STATES_OF_DIFFERENCES, after, strict=True))
+        if self.standardization is not None:
+            inputs = self.standardization(inputs)
         states = [states[name] for name in self.recurrent_names]
         outputs, states, attention = self.layer.step(inputs, states)
         results = dict(zip(self.recurrent_names, states, strict=True)) | of_differences
@@ -154,6 +161,8 @@ class RecurrentStep(keras.layers.Wrapper):
             **super().get_config(),
             "starts_from_zeros": self.starts_from_zeros,
             "temporal_differences": self.temporal_differences,
+            "standardization": self.standardization
+            and keras.saving.serialize_keras_object(self.standardization),
             "learned_start": learned
             and {name: keras.saving.serialize_keras_object(learned[name]) for name in learned},
         }
@@ -166,7 +175,11 @@ class RecurrentStep(keras.layers.Wrapper):
             name: keras.saving.deserialize_keras_object(learned[name], custom_objects)
             for name in learned
         }
-        return super().from_config({**config, "learned_start": learned}, custom_objects)
+        standardization = config["standardization"] and keras.saving.deserialize_keras_object(
+            config["standardization"], custom_objects=custom_objects
+        )
+        layers = {"learned_start": learned, "standardization": standardization}
+        return super().from_config({**config, **layers}, custom_objects)
 
 
 def recurrent_step(model):
@@ -177,11 +190,14 @@ def recurrent_step(model):
     """
     recurrent = recurrent_layer(model)
     differences = differences_layer(model)
+    # Without differences, whoever uses the step standardizes its input.
+    standardization = None if differences is None else standardization_layer(model)
     return RecurrentStep(
         recurrent,
         starts_from_zeros=start_layers(model) is None,
         learned_start=learned_start(model),
         temporal_differences="none" if differences is None else differences.kind,
+        standardization=standardization,
         dtype=recurrent.dtype_policy,
         name=STEP_LAYER_NAME,
     )

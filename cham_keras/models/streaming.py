@@ -67,7 +67,7 @@ def streaming(model):
         name: keras.Input(shape[1:], dtype=step.state_dtypes[name], name=name)
         for name, shape in step.state_shapes(features.shape).items()
     }
-    standardize = standardization_layer(model)
+    standardize = None if step.differences is not None else standardization_layer(model)
     results = step(features if standardize is None else standardize(features), states)
     # The head knows clips only, so this frame is a clip of one step.
     outputs = ops.expand_dims(results.pop("outputs"), 1)

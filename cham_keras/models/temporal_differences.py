@@ -2,7 +2,8 @@
 
 Comes in: the features of a clip, or of one frame and the one before it. Goes out: the absolute
 differences of successive frames, behind the features or alone. The recurrent models put it
-behind their inputs where `temporal_differences` is set; `recurrent_step` runs it frame by frame.
+behind their inputs where `temporal_differences` is set, before anything is standardized;
+`recurrent_step` runs it frame by frame.
 
 Features of a network for photographs say what stands in a picture. In clips of few places and
 people that is learned by heart; what moves is left when what stays is subtracted.
@@ -33,7 +34,8 @@ class TemporalDifferences(keras.layers.Layer):
         features: `(batch, time, height, width, channels)`.
 
     Returns:
-        the same shape, with twice the channels for `"beside"`.
+        the same shape, with twice the channels for `"beside"`, in the layer's compute dtype;
+        computed in float32 at least.
 
     Raises:
         ValueError: `kind` is neither.
@@ -47,7 +49,8 @@ class TemporalDifferences(keras.layers.Layer):
     """
 
     def __init__(self, kind, **kwargs):
-        super().__init__(**kwargs)
+        # Half precision would round large features before they are subtracted.
+        super().__init__(autocast=False, **kwargs)
         if kind not in ("beside", "only"):
             raise ValueError(
                 "`temporal_differences` must be 'none', 'beside' or 'only'. "
@@ -57,6 +60,7 @@ class TemporalDifferences(keras.layers.Layer):
         self.built = True
 
     def call(self, features):
+        features = ops.cast(features, self.variable_dtype)
         changes = ops.abs(features[:, 1:] - features[:, :-1])
         changes = ops.pad(changes, ((0, 0), (1, 0), (0, 0), (0, 0), (0, 0)))
         return self._joined(features, changes)
@@ -72,14 +76,15 @@ class TemporalDifferences(keras.layers.Layer):
         Returns:
             `(batch, height, width, channels or 2 * channels)`.
         """
-        # As `call` is given them: a stream's states are in float32 at least.
-        features = ops.cast(features, self.compute_dtype)
-        changes = ops.abs(features - ops.cast(previous_features, self.compute_dtype))
+        features = ops.cast(features, self.variable_dtype)
+        changes = ops.abs(features - ops.cast(previous_features, self.variable_dtype))
         is_first = ops.reshape(has_previous, (-1, 1, 1, 1)) == 0
         return self._joined(features, ops.where(is_first, ops.zeros_like(changes), changes))
 
     def _joined(self, features, changes):
-        return changes if self.kind == "only" else ops.concatenate([features, changes], axis=-1)
+        if self.kind == "beside":
+            changes = ops.concatenate([features, changes], axis=-1)
+        return ops.cast(changes, self.compute_dtype)
 
     def compute_output_shape(self, features_shape):
         """The features' shape, with twice the channels for `"beside"`."""

@@ -77,7 +77,8 @@ class ModelSettings:
     recurrent_dropout: Share = 0.0
     """Dropout of the hidden states, one mask a sequence."""
     standardize: bool = False
-    """Features less their mean, divided by their deviation in the training clips."""
+    """Features less their mean, divided by their deviation in the training clips; with temporal
+    differences, these likewise."""
     temporal_differences: Literal["none", "beside", "only"] = "none"
     """Absolute differences to the frame before: beside the features, or in their place."""
     feature_dropout: Share = 0.0

@@ -1,4 +1,4 @@
-"""Mean and variance of the training frames' features, channel by channel.
+"""Mean and variance of what training feeds a model, channel by channel.
 
 Comes in: shards. Goes out: what a model with `standardize=True` subtracts and divides by.
 `train` calls it before the first step of a new run; a checkpoint holds the result.
@@ -7,23 +7,29 @@ Comes in: shards. Goes out: what a model with `standardize=True` subtracts and d
 import numpy as np
 
 from cham_keras.data import clip_dataset, clips_in_split, read_manifest, shard_errors_named
+from cham_keras.models.temporal_differences import TemporalDifferences
 from cham_keras.paths import AnyPath
 from cham_keras.progress import track
 from cham_keras.training.bad_batches import broken_features
 
 
 def feature_statistics(
-    shards: AnyPath | str, num_frames: int, split: str = "train"
+    shards: AnyPath | str,
+    num_frames: int,
+    temporal_differences: str = "none",
+    split: str = "train",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads evenly spaced frames of every clip once, and adds up in float64.
 
     Args:
         shards: the folder of shards.
         num_frames: the most frames of a clip; a shorter clip gives those that it has.
+        temporal_differences: as the model has them; "none" for the features themselves.
         split: the split whose clips count.
 
     Returns:
-        mean and variance over frames and positions, both float32 (channels,).
+        mean and variance over frames and positions, both float32 (channels,); of the features
+        and their differences, (2 * channels,).
 
     Raises:
         NonFiniteFeaturesError: a clip holds NaN or infinite features; it is named.
@@ -33,6 +39,9 @@ def feature_statistics(
     num_clips = read_manifest(shards).split(split).clips
     # A clip at a time: float64 of a whole batch would need as much memory as two of them.
     clips = clip_dataset(shards, split, num_frames, batch_size=1, short_clips="pad")
+    differences = None
+    if temporal_differences != "none":
+        differences = TemporalDifferences(temporal_differences, dtype="float32")
     count = 0
     mean = np.zeros(())
     squares = np.zeros(())  # sum of squared distances to the mean
@@ -43,6 +52,8 @@ def feature_statistics(
             if not np.isfinite(features).all():
                 clip = clips_in_split(shards, split)[number]
                 raise broken_features("features to standardize", [clip.id])
+            if differences is not None:
+                features = np.asarray(differences(features[None]), np.float64)[0]
             # (time, height, width, channels) -> (values, channels)
             values = features.reshape(-1, features.shape[-1])
             mean_of_clip = values.mean(axis=0)

@@ -174,7 +174,10 @@ def _set_variables(
     if restored is not None:
         restore_variables(model, restored, checkpoint)
     elif getattr(settings.model, "standardize", False):
-        models.set_feature_statistics(model, *feature_statistics(shards, settings.num_frames))
+        # Softmax regression standardizes and has no differences.
+        differences = getattr(settings.model, "temporal_differences", "none")
+        statistics = feature_statistics(shards, settings.num_frames, differences)
+        models.set_feature_statistics(model, *statistics)
 
 
 def _fit(

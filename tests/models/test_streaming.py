@@ -99,7 +99,8 @@ def with_drawn_weights(model, seed=0):
     """Weights large enough for every step to matter, and statistics where a model has them."""
     rng = np.random.default_rng(seed)
     if "standardization" in [layer.name for layer in model.layers]:
-        models.set_feature_statistics(model, [0.5, -1.0, 2.0], [4.0, 0.5, 1.0])
+        times = model.get_layer("standardization").mean.shape[0] // 3  # 2 with differences
+        models.set_feature_statistics(model, times * [0.5, -1.0, 2.0], times * [4.0, 0.5, 1.0])
     for weight in model.trainable_weights:
         weight.assign(rng.normal(scale=0.5, size=weight.shape))
     return model

@@ -41,6 +41,21 @@ def test_long_clips_give_evenly_spaced_frames(tmp_path):
     np.testing.assert_allclose(mean, features[[1, 4, 7]].mean(axis=(0, 1, 2)), rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["only", "beside"])
+def test_statistics_of_differences_are_of_what_goes_into_the_model(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    clips = [rng.normal(size=(n, *FEATURE_SHAPE)).astype("float32") for n in (2, 5)]
+    shards = write(tmp_path / "shards", [clip(f"{n}.mp4", c) for n, c in enumerate(clips)])
+    values = []
+    for features in clips:
+        changes = np.abs(np.diff(features, axis=0, prepend=features[:1]))
+        values.append(changes if kind == "only" else np.concatenate([features, changes], axis=-1))
+    values = np.concatenate(values).astype("float64")
+    mean, variance = feature_statistics(shards, num_frames=5, temporal_differences=kind)
+    np.testing.assert_allclose(mean, values.mean(axis=(0, 1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(variance, values.var(axis=(0, 1, 2)), rtol=1e-5)
+
+
 def test_features_that_are_not_finite_are_named_before_anything_is_trained(tmp_path):
     features = np.zeros((4, *FEATURE_SHAPE))
     broken = features.copy()
@@ -53,10 +68,17 @@ def test_features_that_are_not_finite_are_named_before_anything_is_trained(tmp_p
 
 def test_a_run_that_standardizes_has_the_statistics_in_its_model(tmp_path):
     shards = make_shards(tmp_path / "shards")
-    settings = settings_of(model__standardize=True, epochs=1)
+    differences = "beside"
+    settings = settings_of(
+        model__name="average_pooled_lstm",
+        model__filters=4,
+        model__standardize=True,
+        model__temporal_differences=differences,
+        epochs=1,
+    )
     run = train_quietly(shards, tmp_path / "run", settings)
     found = statistics_of_model(run.load_model())
-    for ours, expected in zip(found, feature_statistics(shards, 3), strict=True):
+    for ours, expected in zip(found, feature_statistics(shards, 3, differences), strict=True):
         np.testing.assert_array_equal(ours, expected)
     clips = clip_dataset(shards, "validation", num_frames=3, batch_size=6)
     kept = run.metrics()["kept"]["val_loss"]
