@@ -38,9 +38,12 @@ MAY_IMPORT = {
     "tuning": RUNS_AND_ABOVE | {"training"},
     "baselines": RUNS_AND_ABOVE | {"evaluation"},
     "reproduce": RUNS_AND_ABOVE | {"training", "finetuning", "evaluation", "baselines", "recipes"},
+    "ablation": RUNS_AND_ABOVE | {"training", "evaluation", "recipes"},
     "demo": RUNS_AND_ABOVE | STAGES | {"baselines"},
     "benchmark": RUNS_AND_ABOVE,
-    "cli": RUNS_AND_ABOVE | STAGES | {"demo", "benchmark", "recipes", "reproduce", "baselines"},
+    "cli": RUNS_AND_ABOVE
+    | STAGES
+    | {"demo", "benchmark", "recipes", "reproduce", "baselines", "ablation"},
     # The package's own __init__: what a saved model needs, and the command's quiet start.
     "__init__": MODEL_PARTS | {"cli"},
 }

@@ -17,6 +17,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Dict
 
 import cham_keras
+from cham_keras.cli.ablate import ablate
 from cham_keras.cli.baselines import baselines
 from cham_keras.cli.benchmark import benchmark
 from cham_keras.cli.demo import demo
@@ -42,7 +43,7 @@ from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings, settings_to_dict, validation_sentence
 
 #: The verbs that go on where they were interrupted.
-RESUMABLE_VERBS = ("compare", "extract", "finetune", "reproduce", "train", "trajectories")
+RESUMABLE_VERBS = ("ablate", "compare", "extract", "finetune", "reproduce", "train", "trajectories")
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
 SETTINGS_OF_VERB = {
     "train": ("cham_keras.runs.settings", "RunSettings"),
@@ -75,6 +76,7 @@ VERBS: tuple[Any, ...] = (
     explain,
     reproduce,
     compare,
+    ablate,
     tune,
     export,
     predict,

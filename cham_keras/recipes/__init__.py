@@ -6,11 +6,12 @@ it, on what, how long it takes and what to expect. `paper/` holds the paper's pr
 """
 
 from pathlib import Path
+from typing import Any
 
 from cham_keras.runs.settings import RunSettings
-from cham_keras.settings import read_settings
+from cham_keras.settings import read_settings, settings_from_dict, settings_to_dict
 
-__all__ = ["read_recipe", "recipe_description", "recipe_names", "recipe_path"]
+__all__ = ["changed_recipe", "read_recipe", "recipe_description", "recipe_names", "recipe_path"]
 
 _FOLDER = Path(__file__).parent
 
@@ -66,3 +67,34 @@ def recipe_description(name: str) -> str:
             break
         lines.append(line.removeprefix("#").removeprefix(" "))
     return "\n".join(lines)
+
+
+def changed_recipe(recipe: RunSettings, changes: dict[str, Any], source: str) -> RunSettings:
+    """A recipe with settings laid over it.
+
+    Args:
+        recipe: the settings.
+        changes: nested as in a recipe's file; what is left out stays as it is.
+        source: where the changes come from, for the error's text.
+
+    Raises:
+        ValueError: a change is no setting, or breaks its rule.
+
+    Example:
+
+    >>> recipe = read_recipe("paper/cham")
+    >>> changed_recipe(recipe, {"model": {"filters": 16}}, "an example").model.filters
+    16
+    """
+    return settings_from_dict(RunSettings, _laid_over(settings_to_dict(recipe), changes), source)
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries, one over the other."""
+    both = dict(below)
+    for name, value in above.items():
+        inner = both.get(name)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            value = _laid_over(inner, value)
+        both[name] = value
+    return both

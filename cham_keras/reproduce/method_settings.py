@@ -1,15 +1,14 @@
 """The settings that a method is trained with: its recipe, and what the table changes in it."""
 
 import dataclasses
-from typing import Any
 
 from cham_keras.finetuning import FinetuningSettings
-from cham_keras.recipes import read_recipe
+from cham_keras.recipes import changed_recipe, read_recipe
 from cham_keras.reproduce.methods import Method
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.runs.model_building import settings_of_model
 from cham_keras.runs.settings import RunSettings
-from cham_keras.settings import settings_from_dict, settings_to_dict
+from cham_keras.settings import settings_from_dict
 
 
 def recipe_of(method: Method, settings: TableSettings, seed: int) -> RunSettings | None:
@@ -33,22 +32,10 @@ def recipe_of(method: Method, settings: TableSettings, seed: int) -> RunSettings
     known = settings_of_model(recipe.model)
     of_model = settings.changes.get("model", {})
     changes = settings.changes | {"model": {n: v for n, v in of_model.items() if n in known}}
-    values = _laid_over(settings_to_dict(recipe), changes) | {"seed": seed}
-    return settings_from_dict(RunSettings, values, source=f"recipe of {method.name}")
+    return changed_recipe(recipe, {**changes, "seed": seed}, f"recipe of {method.name}")
 
 
 def finetuning_of(settings: TableSettings, seed: int) -> FinetuningSettings:
     """The settings with which the spatial ConvNet is fine-tuned: frames times ten crops ([2])."""
     scored = dataclasses.replace(settings.finetuning.evaluation, split="test", crops=10)
     return dataclasses.replace(settings.finetuning, seed=seed, evaluation=scored)
-
-
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries, one over the other."""
-    both = dict(below)
-    for name, value in above.items():
-        inner = both.get(name)
-        if isinstance(value, dict) and isinstance(inner, dict):
-            value = _laid_over(inner, value)
-        both[name] = value
-    return both

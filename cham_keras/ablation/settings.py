@@ -1,0 +1,84 @@
+"""What an ablation is made of: a recipe, lines that change it, folds, seeds."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeInt
+
+from cham_keras.data.fold_views import Pairs
+from cham_keras.recipes import changed_recipe, read_recipe
+from cham_keras.runs.settings import RunSettings
+from cham_keras.settings import settings
+
+#: Name of the line that changes nothing.
+RECIPE_LINE = "the recipe"
+
+
+@settings
+class AblationLine:
+    """One line: the recipe with something changed."""
+
+    name: Annotated[str, Field(pattern=r"^[^|/\n]+$")]
+    """What is changed, as it stands in the table."""
+    changes: dict[str, Any] = Field(default_factory=dict)
+    """Settings laid over the recipe, as in its file."""
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Fraction of the clips that are not scored to validate on, by whole groups."""
+
+
+@settings
+class AblationSettings:
+    """Everything that decides what an ablation holds; `ablation.toml` in its folder."""
+
+    recipe: str = "small_data/cham"
+    """The recipe (`cham recipes`) that every line changes."""
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the recipe itself: fraction of the clips that are not scored to validate on."""
+    folds: Annotated[int, Field(ge=3)] = 5
+    """Parts of the clips, by whole groups; each run leaves two of them out."""
+    pairs: Pairs = "all"
+    """Which two: all pairs, or the neighbours only, which are fewer runs."""
+    fold_seed: NonNegativeInt = 0
+    """Seed of the folds."""
+    seeds: tuple[NonNegativeInt, ...] = (0,)
+    """Seeds of the runs; a line's probabilities are their mean."""
+    lines: tuple[AblationLine, ...] = ()
+    """What is changed, a line each; the recipe itself is a line anyway."""
+
+    @property
+    def runs_of_line(self) -> int:
+        """How many runs a line has with each seed."""
+        return math.comb(self.folds, 2) if self.pairs == "all" else self.folds
+
+    @property
+    def runs_of_clip(self) -> int:
+        """How many of them lack a clip's fold."""
+        return 2 * self.runs_of_line // self.folds
+
+    @property
+    def all_lines(self) -> tuple[AblationLine, ...]:
+        """The recipe, then its changes.
+
+        Raises:
+            ValueError: two lines have one name.
+        """
+        lines = (
+            AblationLine(name=RECIPE_LINE, validation_fraction=self.validation_fraction),
+            *self.lines,
+        )
+        names = [line.name for line in lines]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"Every line must have a name of its own. Received: {twice[0]!r} twice."
+            )
+        return lines
+
+    def run_settings(self, line: AblationLine, seed: int) -> RunSettings:
+        """The settings of a line's runs.
+
+        Raises:
+            ValueError: there is no such recipe, or a change breaks its rule.
+        """
+        recipe = read_recipe(self.recipe)
+        return changed_recipe(recipe, {**line.changes, "seed": seed}, f"line {line.name!r}")
