@@ -22,6 +22,7 @@ PUBLIC_NAMES = {
         "write_attention_video",
         "write_comparison_picture",
     ],
+    "cham_keras.ablation": ["AblationLine", "AblationSettings", "run_ablation"],
     "cham_keras.baselines": ["baselines_beside_runs", "pooled_baselines"],
     "cham_keras.baselines.trajectories": [
         "TrackingSettings",
@@ -61,6 +62,7 @@ PUBLIC_NAMES = {
         "read_manifest",
         "resplit",
         "resplit_into_folds",
+        "resplit_without_pairs_of_folds",
         "shard_errors_named",
         "union_of_clip_lists",
         "verification_of_shards",
@@ -182,7 +184,13 @@ PUBLIC_NAMES = {
         "streaming",
         "with_attention",
     ],
-    "cham_keras.recipes": ["read_recipe", "recipe_description", "recipe_names", "recipe_path"],
+    "cham_keras.recipes": [
+        "changed_recipe",
+        "read_recipe",
+        "recipe_description",
+        "recipe_names",
+        "recipe_path",
+    ],
     "cham_keras.reproduce": ["TableSettings", "estimate_table", "make_table"],
     "cham_keras.runs": [
         "DataSettings",

@@ -20,6 +20,7 @@ from cham_keras.data import (
     leave_one_out_folds,
     read_manifest,
     resplit_into_folds,
+    resplit_without_pairs_of_folds,
     verify_shards,
     write_shards,
 )
@@ -194,3 +195,59 @@ def test_mirrored_twins_are_trained_on_and_never_tested_on(tmp_path):
         assert verify_shards(view) == []
         tested += of_split["test"]
     assert sorted(tested) == sorted(clip.id for clip in clips)
+
+
+def sides_of(view):
+    """The ids of each split's clips."""
+    return {
+        split: {clip.id for clip in clips_in_split(view, split)}
+        for split in read_manifest(view).splits
+    }
+
+
+def test_views_without_two_folds_test_on_exactly_these(tmp_path):
+    shards = write_source(tmp_path / "shards")
+    resplit_into_folds(shards, tmp_path / "folds", 4, validation_fraction=0.0, seed=2)
+    folds = [sides_of(tmp_path / "folds" / f"fold-{fold}")["test"] for fold in range(4)]
+    pairs = resplit_without_pairs_of_folds(shards, tmp_path / "pairs", 4, seed=2)
+    assert list(pairs.values()) == list(itertools.combinations(range(4), 2))
+    for name, (one, other) in pairs.items():
+        sides = sides_of(tmp_path / "pairs" / name)
+        assert sides["test"] == folds[one] | folds[other]
+        assert sides["train"] == set.union(*folds) - sides["test"]
+    stored = json.loads((tmp_path / "pairs" / "folds.json").read_text())
+    assert stored["pairs"] == {name: list(pair) for name, pair in pairs.items()}
+
+
+def test_neighbours_only_leave_each_fold_out_twice(tmp_path):
+    shards = write_source(tmp_path / "shards")
+    pairs = resplit_without_pairs_of_folds(shards, tmp_path / "pairs", 4, "neighbours")
+    assert list(pairs.values()) == [(0, 1), (0, 3), (1, 2), (2, 3)]
+    three = resplit_without_pairs_of_folds(shards, tmp_path / "three", 3, "neighbours")
+    assert list(three.values()) == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_validation_clips_of_pairs_come_from_groups_that_are_trained_on(tmp_path):
+    shards = write_source(tmp_path / "shards")
+    without = resplit_without_pairs_of_folds(shards, tmp_path / "a", 6)
+    resplit_without_pairs_of_folds(shards, tmp_path / "b", 6, validation_fraction=0.5)
+    for name in without:
+        before, after = sides_of(tmp_path / "a" / name), sides_of(tmp_path / "b" / name)
+        assert after["test"] == before["test"]
+        assert after["validation"] and after["train"]
+        assert after["validation"] | after["train"] == before["train"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"num_folds": 2}, "`num_folds` must be at least 3, .* Received: num_folds=2"),
+        ({"pairs": "some"}, "`pairs` must be 'all' or 'neighbours'. Received: pairs='some'"),
+        ({"num_folds": 13}, "must be a group for each fold"),
+    ],
+)
+def test_pairs_of_folds_that_cannot_be_are_named(tmp_path, arguments, sentence):
+    shards = write_source(tmp_path / "shards")
+    with pytest.raises(ValueError, match=sentence):
+        resplit_without_pairs_of_folds(shards, tmp_path / "pairs", **arguments)
+    assert not (tmp_path / "pairs").exists()
