@@ -109,6 +109,8 @@ class OptimizerSettings:
     """Learning rate at the start."""
     decay_iteration: PositiveInt | Literal["never"] = 10_000
     """The step from which on the learning rate is decayed, or never."""
+    decay_epoch: PositiveInt | None = None
+    """Decay it after so many epochs, in place of decay_iteration."""
     decay_factor: PositiveFloat = 0.1
     """What the learning rate is multiplied by then."""
     clip_norm: PositiveFloat | None = None

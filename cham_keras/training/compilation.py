@@ -8,6 +8,7 @@ accumulated, Keras counts each part as an iteration: its learning-rate schedules
 so the fall is placed at the part with which the stated step begins.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,12 +24,15 @@ from cham_keras.runs import OptimizerSettings, RunSettings, build_model
 _NO_DECAY = ("bias", "gamma", "beta")
 
 
-def build_and_compile(settings: RunSettings, manifest: Manifest) -> keras.Model:
+def build_and_compile(
+    settings: RunSettings, manifest: Manifest, steps_per_epoch: int | None = None
+) -> keras.Model:
     """A new, compiled model for shards, the same one for the same settings.
 
     Args:
         settings: what to train and how.
         manifest: of the shards; gives the features' shape and the classes.
+        steps_per_epoch: as for `compile_model`.
 
     Raises:
         ValueError: a setting does not fit the model.
@@ -38,25 +42,58 @@ def build_and_compile(settings: RunSettings, manifest: Manifest) -> keras.Model:
         model = build_model(
             settings.model, manifest.feature_shape, len(manifest.classes), seed=settings.seed
         )
-    compile_model(model, settings)
+    compile_model(model, settings, steps_per_epoch)
     return model
 
 
-def compile_model(model: keras.Model, settings: RunSettings) -> None:
+def compile_model(
+    model: keras.Model, settings: RunSettings, steps_per_epoch: int | None = None
+) -> None:
     """Gives a model the optimizer, the loss of Eq. 9 and the accuracies.
 
     Args:
         model: of `cham_keras.models`.
         settings: what decides on these; the model's own precision is kept.
+        steps_per_epoch: needed where the learning rate is decayed after some epochs.
+
+    Raises:
+        ValueError: it is needed and missing.
     """
+    optimizer = optimizer_of_fit(settings.optimizer, steps_per_epoch)
     model.compile(
-        optimizer=_optimizer(model, settings),
+        optimizer=_optimizer(model, dataclasses.replace(settings, optimizer=optimizer)),
         loss=SequenceCrossEntropy(
             over_time=settings.loss_over_time, label_smoothing=settings.label_smoothing
         ),
         metrics=[FrameAccuracy(), ClipAccuracy()],
         auto_scale_loss=False,  # the optimizer does it already where it is needed
     )
+
+
+def optimizer_of_fit(settings: OptimizerSettings, steps_per_epoch: int | None) -> OptimizerSettings:
+    """The same settings with a `decay_iteration` where they state a `decay_epoch`.
+
+    Args:
+        settings: of the optimizer.
+        steps_per_epoch: of the fit.
+
+    Raises:
+        ValueError: they state a `decay_epoch`, and `steps_per_epoch` is missing.
+
+    Example:
+
+    >>> optimizer_of_fit(OptimizerSettings(decay_epoch=3), steps_per_epoch=15).decay_iteration
+    45
+    """
+    if settings.decay_epoch is None:
+        return settings
+    if steps_per_epoch is None:
+        raise ValueError(
+            "`optimizer.decay_epoch` goes with `steps_per_epoch`. Received: "
+            f"decay_epoch={settings.decay_epoch} without it. Pass it, or set `decay_iteration`."
+        )
+    iteration = settings.decay_epoch * steps_per_epoch
+    return dataclasses.replace(settings, decay_epoch=None, decay_iteration=iteration)
 
 
 def learning_rate_schedule(settings: OptimizerSettings) -> Any:

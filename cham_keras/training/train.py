@@ -34,7 +34,7 @@ from cham_keras.training.bad_batches import BadBatches
 from cham_keras.training.callbacks.keep_run import KeepRun
 from cham_keras.training.callbacks.tensorboard import AttentionLog
 from cham_keras.training.checkpoint import Values, restore_variables
-from cham_keras.training.compilation import build_and_compile
+from cham_keras.training.compilation import build_and_compile, optimizer_of_fit
 from cham_keras.training.device_layout import DeviceLayout
 from cham_keras.training.devices import Devices, device_layout
 from cham_keras.training.feature_statistics import feature_statistics
@@ -111,7 +111,7 @@ def _train(
     check_run_folder(out, settings, manifest, overwrite)
     validation = validation_clips(shards, settings)
     plan = fit_plan(settings, manifest.split("train").clips, validation is not None)
-    model = build_and_compile(settings, manifest)
+    model = build_and_compile(settings, manifest, plan.steps_per_epoch)
     notice_short_clips(shards, settings)
     if validation is None:
         stderr.print("No split `validation` in the shards: the last epoch's model is kept.")
@@ -205,7 +205,7 @@ def _fit(
         validation,
         keep,
         description=f"training {settings.model.name}",
-        optimizer=settings.optimizer,
+        optimizer=optimizer_of_fit(settings.optimizer, plan.steps_per_epoch),
         bad_losses=BadBatches(shards, settings),
         logs=logs,
         write_graph=not is_logged,

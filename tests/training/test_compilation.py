@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from shard_making import make_shards
-from training_testing import compiled_quick_model, settings_of
+from training_testing import compiled_quick_model, settings_of, train_quietly
 
 from cham_keras.runs import ModelSettings, OptimizerSettings, build_model
 from cham_keras.training import compilation, resolve
@@ -29,6 +29,24 @@ def test_the_learning_rate_falls_at_the_stated_step(parts, shards):
         assert int(compiled.iterations) == step
         assert float(compiled.learning_rate) == pytest.approx(rate)
         assert learning_rate_at(settings.optimizer, step) == pytest.approx(rate)
+
+
+def test_the_learning_rate_falls_after_the_stated_epochs(shards, tmp_path):
+    weights = {}
+    for name, epochs, decay in (("one", 1, {}), ("two", 2, {}), ("still", 2, {"decay_epoch": 1})):
+        optimizer = {"learning_rate": 0.05, "decay_factor": 1e-9, **decay}
+        settings = settings_of(epochs=epochs, optimizer=optimizer)
+        run = train_quietly(shards, tmp_path / name, settings)
+        weights[name] = keras.saving.load_model(run.folder / "last.keras").get_weights()
+    for one, two, still in zip(*weights.values(), strict=True):
+        np.testing.assert_allclose(still, one, atol=1e-7)
+        assert np.abs(two - one).max() > 1e-3
+
+
+def test_a_fall_after_epochs_without_their_steps_is_refused(shards):
+    settings = settings_of(optimizer__decay_epoch=2)
+    with pytest.raises(ValueError, match="`optimizer.decay_epoch` goes with `steps_per_epoch`"):
+        compilation.compile_model(compiled_quick_model(settings_of(), shards), settings)
 
 
 def test_a_rate_that_never_falls_is_a_number():
