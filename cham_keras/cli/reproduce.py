@@ -19,7 +19,7 @@ class TableOptions:
     out: Path
     """Folder for everything this makes."""
     methods: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
-    """Rows of the table; all that need nothing but the features by default."""
+    """Rows of the table; all that need nothing but the features and have a recipe by default."""
     seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0, 1, 2)
     """Each method is run with each."""
     backbone: str = "resnet152"

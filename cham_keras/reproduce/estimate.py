@@ -19,8 +19,8 @@ from cham_keras.data.frames.clip_frames import probe_clip
 from cham_keras.files import local_copy
 from cham_keras.progress import track
 from cham_keras.reproduce.data_sets import Division
-from cham_keras.reproduce.method_settings import recipe_of
-from cham_keras.reproduce.methods import Method, methods_named
+from cham_keras.reproduce.method_settings import methods_of, recipe_of
+from cham_keras.reproduce.methods import Method
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.runs import RunSettings, build_model
 from cham_keras.training import compile_model
@@ -84,7 +84,7 @@ def estimate(
     """
     frames = _num_frames(clips) // settings.frame_stride
     seconds_a_frame, shape = _timed(backbone)
-    methods = [m for m in methods_named(settings.methods) if m.kind in ("features", "frames")]
+    methods = [m for m in methods_of(settings) if m.kind in ("features", "frames")]
     seconds = {
         method.label: _training_seconds(method, settings, parts, shape)
         for method in track(methods, "timing two steps of each method")

@@ -33,8 +33,8 @@ from cham_keras.progress import stderr
 from cham_keras.reproduce.data_sets import PAPER_TABLES, Division, divisions
 from cham_keras.reproduce.estimate import Estimate, estimate
 from cham_keras.reproduce.method_runs import run_method
-from cham_keras.reproduce.method_settings import recipe_of
-from cham_keras.reproduce.methods import Method, methods_named
+from cham_keras.reproduce.method_settings import methods_of, recipe_of
+from cham_keras.reproduce.methods import Method
 from cham_keras.reproduce.rows import Unit
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.reproduce.tables import Table
@@ -61,7 +61,7 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False) -
         ValueError: the folder holds a table of other settings, or a setting breaks its rule.
     """
     out = Path(out)
-    methods = methods_named(settings.methods)
+    methods = methods_of(settings)
     for method in methods:
         recipe_of(method, settings, settings.seeds[0])  # an error in a recipe comes first
     _open_folder(out, settings, overwrite)

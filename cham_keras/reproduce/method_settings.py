@@ -3,12 +3,34 @@
 import dataclasses
 
 from cham_keras.finetuning import FinetuningSettings
-from cham_keras.recipes import changed_recipe, read_recipe
-from cham_keras.reproduce.methods import Method
+from cham_keras.recipes import changed_recipe, read_recipe, recipe_names
+from cham_keras.reproduce.methods import METHODS, Method, methods_named
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.runs.model_building import settings_of_model
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import settings_from_dict
+
+
+def methods_of(settings: TableSettings) -> tuple[Method, ...]:
+    """The methods of a table: those named, or all on features that the recipes' folder has.
+
+    Raises:
+        ValueError: a name is not known.
+
+    Example:
+
+    >>> methods_of(TableSettings(methods=("cham",)))[0].label
+    'CHAM'
+    """
+    if settings.methods is not None:
+        return methods_named(settings.methods)
+    known = recipe_names()
+    return tuple(
+        method
+        for method in METHODS
+        if method.kind == "pooled"
+        or (method.kind == "features" and f"{settings.recipes}/{method.name}" in known)
+    )
 
 
 def recipe_of(method: Method, settings: TableSettings, seed: int) -> RunSettings | None:

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from cham_keras.finetuning import FinetuningSettings
-from cham_keras.reproduce.methods import METHODS
 from cham_keras.settings import settings
 
 DataSetName = Literal["ucf-sports", "olympic-sports", "hmdb51", "clips"]
@@ -41,8 +40,8 @@ class TableSettings:
     """1 takes every frame, 2 every other one."""
     recipes: str = "paper"
     """Folder of the recipes: a method NAME is trained with the recipe RECIPES/NAME."""
-    methods: tuple[str, ...] = tuple(m.name for m in METHODS if m.kind in ("features", "pooled"))
-    """Which rows the table has."""
+    methods: tuple[str, ...] | None = None
+    """Which rows the table has; not given: all that need nothing but the features."""
     seeds: tuple[NonNegativeInt, ...] = (0, 1, 2)
     """Seeds of the runs; each method is run with each."""
     finetuning: FinetuningSettings = FinetuningSettings()

@@ -19,7 +19,7 @@ from cham_keras.data import clips_in_split, read_clip_list, read_manifest
 from cham_keras.evaluation import read_results
 from cham_keras.recipes import read_recipe
 from cham_keras.reproduce import TableSettings, estimate_table, make_table
-from cham_keras.reproduce.method_settings import recipe_of
+from cham_keras.reproduce.method_settings import methods_of, recipe_of
 from cham_keras.reproduce.methods import methods_named
 from cham_keras.reproduce.paper_tables import HMDB51 as HMDB51_TABLE
 from cham_keras.reproduce.paper_tables import OLYMPIC_SPORTS, UCF_SPORTS
@@ -208,3 +208,13 @@ def test_the_papers_means_are_those_of_its_classes(table):
         assert np.mean(list(of_class.values())) == pytest.approx(table.percent[method], abs=0.06)
     order = [table.percent[name] for name in ("fc_attention", "conv_attention", "cham")]
     assert order == sorted(order)
+
+
+def test_without_names_a_table_has_every_method_on_features_that_has_a_recipe():
+    names = [method.name for method in methods_of(TableSettings())]
+    assert names[0] == "softmax_regression" and names[-1] == "pooled"
+    assert {"cham", "cham_skip_3", "conv_attention_60_frames"} <= set(names)
+    assert not {"spatial_convnet", "trajectories"} & set(names)
+    # Sixty frames are the paper's; small data has recipes for one number of frames.
+    small = [method.name for method in methods_of(TableSettings(recipes="small_data"))]
+    assert small == [name for name in names if name != "conv_attention_60_frames"]
