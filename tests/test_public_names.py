@@ -123,6 +123,7 @@ PUBLIC_NAMES = {
         "draw_planned_clip",
         "outcomes",
         "run_proof",
+        "take_over",
         "write_controlled_set",
         "write_report",
     ],

@@ -11,6 +11,8 @@ whatever interrupts it.
     views/<division>/                shards with the division's splits
     descriptors/                     trajectories of every clip, where they are asked for
     runs/<method>/<division>/seed-<n>/  run folders with their evaluation
+    results/<method>/<division>/     results with the seeds averaged, as `cham paired` takes them;
+                                     the folds of a cross-validation are one division, `folds`
     table.md, table.json, table.csv  the table, written anew after each method
 """
 
@@ -38,6 +40,7 @@ from cham_keras.reproduce.methods import Method
 from cham_keras.reproduce.rows import Unit
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.reproduce.tables import Table
+from cham_keras.runs.run_folder import EVALUATION_FOLDER
 from cham_keras.settings import read_settings, write_settings
 
 TABLE_SETTINGS_FILE = "table.toml"
@@ -72,6 +75,9 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False) -
         stderr.print(f"[bold]{number}/{len(methods)}[/bold] {method.label}", highlight=False)
         units = tuple(_units(out, settings, method, parts, views))
         table = table.with_row(method, units)
+        for name, (averaged,) in table.rows[-1].averaged_over_seeds.divisions.items():
+            folder = out / "results" / method.name / name / EVALUATION_FOLDER
+            averaged.write(folder, pictures=False)
         table.write(out)
     return table
 

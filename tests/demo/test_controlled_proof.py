@@ -16,6 +16,7 @@ from cham_keras.demo.controlled import (
     experiment,
     outcomes,
     run_proof,
+    take_over,
     write_report,
 )
 from cham_keras.demo.controlled.experiment import OUTCOME_FILE, TITLES
@@ -201,6 +202,24 @@ def test_finished_runs_are_not_done_again_and_a_broken_off_one_goes_on(tiny, mon
     (out / "single_frame" / "seed-3" / "softmax_regression" / OUTCOME_FILE).unlink()
     assert len(outcomes(out)) == 1
     assert run_proof(out, TINY, **TINY_RUNS) == found
+
+
+def test_the_runs_of_a_report_count_as_finished_in_a_new_folder(tiny, tmp_path, monkeypatch):
+    _, found = tiny
+    write_report(tmp_path / "report", found, {"settings": dataclasses.asdict(TINY)})
+    report = tmp_path / "report" / "results.json"
+    assert take_over(tmp_path / "new", TINY, report) == 2
+    assert take_over(tmp_path / "new", TINY, report) == 0
+
+    def fail(*arguments, **more):
+        raise AssertionError("done again")
+
+    for name in ("train", "write_controlled_set", "extract", "pooled_baselines"):
+        monkeypatch.setattr(experiment, name, fail)
+    assert run_proof(tmp_path / "new", TINY, **TINY_RUNS) == found
+    with pytest.raises(ValueError, match="must be of a controlled proof with .*'train_clips': 33"):
+        take_over(tmp_path / "other", dataclasses.replace(TINY, train_clips=33), report)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_folder_holds_one_size_of_proof_and_nothing_else(tiny, tmp_path):

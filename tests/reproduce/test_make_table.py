@@ -130,6 +130,8 @@ def test_folds_of_any_clips_test_every_clip_once_and_are_pooled(clips, tmp_path)
     settings = small("clips", clips, folds=2, seeds=(0, 1))
     table = make_table(tmp_path / "out", settings)
     for row in table.rows:
+        averaged = read_results(tmp_path / "out" / "results" / row.method.name / "folds")
+        assert averaged.scores["clip_accuracy"] == row.averaged_over_seeds.value
         (pooled,) = row.divisions.values()
         assert len(pooled) == 2  # seeds
         for of_seed in pooled:

@@ -11,7 +11,7 @@ report.py      tables and a picture
 
 from cham_keras.demo.controlled.clips import write_controlled_set
 from cham_keras.demo.controlled.drawing import draw_planned_clip
-from cham_keras.demo.controlled.experiment import ProofSettings, outcomes, run_proof
+from cham_keras.demo.controlled.experiment import ProofSettings, outcomes, run_proof, take_over
 from cham_keras.demo.controlled.plans import CONTROLLED_SETS, ClipPlan, ControlledSet
 from cham_keras.demo.controlled.report import write_report
 
@@ -23,6 +23,7 @@ __all__ = [
     "draw_planned_clip",
     "outcomes",
     "run_proof",
+    "take_over",
     "write_controlled_set",
     "write_report",
 ]

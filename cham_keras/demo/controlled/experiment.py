@@ -112,6 +112,37 @@ def run_proof(
     return outcomes(out)
 
 
+def take_over(out: Path, proof: ProofSettings, results: Path) -> int:
+    """Counts the outcomes of a report as finished, so that a new folder goes on from there.
+
+    Args:
+        out: the folder; new, or of the same proof.
+        proof: its size.
+        results: `results.json` of a report.
+
+    Returns:
+        how many outcomes were not there yet.
+
+    Raises:
+        FileNotFoundError: there is no such report.
+        ValueError: it is of a proof of another size.
+    """
+    known = read_json(results)
+    if known["settings"] != dataclasses.asdict(proof):
+        raise ValueError(
+            f"{results} must be of a controlled proof with {dataclasses.asdict(proof)}. "
+            f"Received: {known['settings']}."
+        )
+    _check_folder(out, proof)
+    new = 0
+    for outcome in known["outcomes"]:
+        path = _outcome_file(out, outcome["seed"], outcome["set"], outcome["method"])
+        if not path.is_file():
+            write_json(path, outcome)
+            new += 1
+    return new
+
+
 def outcomes(out: Path) -> list[dict[str, Any]]:
     """What lies finished in a proof's folder.
 
