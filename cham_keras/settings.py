@@ -8,6 +8,7 @@ says the name, the rule, the value and the known keys.
 
 import dataclasses
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,21 @@ def settings_to_dict(value: Any) -> dict[str, Any]:
     """
     dumped = TypeAdapter(type(value)).dump_python(value, mode="json")
     return _without_none(dumped)
+
+
+def flat_settings(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as pairs of a dotted name and a value.
+
+    Example:
+
+    >>> list(flat_settings({"epochs": 3, "model": {"filters": 4}}))
+    [('epochs', 3), ('model.filters', 4)]
+    """
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flat_settings(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def read_settings(cls: type[Settings], path: Path) -> Settings:

@@ -210,6 +210,7 @@ PUBLIC_NAMES = {
         "compile_model",
         "resolve",
         "train",
+        "trained",
     ],
     "cham_keras.training.callbacks": [],
     "cham_keras.tuning": ["CHAMHyperModel", "Search", "SearchSpace", "Trial", "tune"],

@@ -67,6 +67,9 @@ def score_lines(results: ResultsOfLines, fold_of_clip: Mapping[str, int]) -> Abl
     Args:
         results: by line and pair; every line must have every pair.
         fold_of_clip: the fold of each clip, from 0 on, by id.
+
+    Raises:
+        ValueError: two lines were not scored on the same clips.
     """
     folds = range(max(fold_of_clip.values()) + 1)
     losses = {name: _losses(of_pairs, fold_of_clip) for name, of_pairs in results.items()}
@@ -75,6 +78,11 @@ def score_lines(results: ResultsOfLines, fold_of_clip: Mapping[str, int]) -> Abl
     draws = draw_groups(first.groups, seed=0) if len(set(first.groups)) > 1 else None
     lines = []
     for name, found in losses.items():
+        if not np.array_equal(found.clips, first.clips):
+            raise ValueError(
+                f"Every line must be scored on the same clips. Received: {name!r} with others "
+                f"than {next(iter(losses))!r}."
+            )
         apart = found.loss - first.loss
         lines.append(
             LineScore(
@@ -96,6 +104,7 @@ def score_lines(results: ResultsOfLines, fold_of_clip: Mapping[str, int]) -> Abl
 class _Losses:
     """Figures of single clips, once for each run that scored them, in one order for all lines."""
 
+    clips: np.ndarray  # (rows,): ids
     outer: np.ndarray  # int (rows,): the other fold that the run lacks
     groups: np.ndarray  # (rows,)
     loss: np.ndarray  # float (rows,)
@@ -114,6 +123,7 @@ def _losses(of_pairs: Mapping[Pair, Results], fold_of_clip: Mapping[str, int]) -
         of_class = found.probabilities[np.arange(len(found.labels)), found.labels]
         columns.append(
             (
+                np.array(found.clip_ids),
                 np.where(inner == a, b, a),
                 found.groups,
                 -np.log(np.maximum(of_class, SMALLEST_PROBABILITY)),

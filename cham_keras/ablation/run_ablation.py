@@ -10,7 +10,6 @@ What is finished is not done again; what was broken off goes on; lines may be ad
 """
 
 import dataclasses
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,16 @@ import keras
 from cham_keras.ablation.ablation_table import ablation_table
 from cham_keras.ablation.line_scores import AblationScores, Pair, score_lines
 from cham_keras.ablation.settings import AblationLine, AblationSettings
-from cham_keras.data import clips_in_split, resplit_without_pairs_of_folds
+from cham_keras.data import clips_in_split, read_manifest, resplit_without_pairs_of_folds
 from cham_keras.data.fold_views import FOLDS_FILE
 from cham_keras.evaluation import Results, ensemble, evaluate, read_results
 from cham_keras.files import read_json, replacing_file, write_json
 from cham_keras.paths import AnyPath, local_path
 from cham_keras.progress import stderr
-from cham_keras.runs import RunSettings, open_run
-from cham_keras.runs.run_folder import EVALUATION_FOLDER, METRICS_FILE, environment
+from cham_keras.runs import RunSettings
+from cham_keras.runs.run_folder import EVALUATION_FOLDER, environment
 from cham_keras.settings import read_settings, settings_to_dict, write_settings
-from cham_keras.training import train
+from cham_keras.training import trained
 
 SETTINGS_FILE = "ablation.toml"
 TABLE_FILE = "ablation.md"
@@ -80,10 +79,9 @@ def run_ablation(
 
 
 def _run(view: Path, out: Path, line: AblationLine, settings: RunSettings) -> Results:
-    folder = out / "runs" / _slug(line.name) / view.name / f"seed-{settings.seed}"
+    folder = out / "runs" / line.slug / view.name / f"seed-{settings.seed}"
+    run = trained(view, folder, settings)
     if not (folder / EVALUATION_FOLDER / f"{_SPLIT}.json").is_file():
-        is_trained = (folder / METRICS_FILE).is_file()
-        run = open_run(folder) if is_trained else train(view, folder, settings)
         evaluate(run, view, pictures=False)
         keras.backend.clear_session()  # or hundreds of graphs pile up
     return read_results(folder)
@@ -103,8 +101,23 @@ def _views(
             validation_fraction=validation_fraction,
             seed=settings.fold_seed,
         )
+    _check_shards(shards, folder, out)
     pairs: dict[str, list[int]] = read_json(folder / FOLDS_FILE)["pairs"]
     return {folder / name: (first, second) for name, (first, second) in pairs.items()}
+
+
+def _check_shards(shards: AnyPath | str, views: Path, out: Path) -> None:
+    """Refuses views that were laid over other shards than these."""
+    view = next(views.glob("without-*"))
+    laid_over, named = (
+        {shard.sha256 for split in read_manifest(folder).splits.values() for shard in split.shards}
+        for folder in (view, shards)
+    )
+    if not laid_over <= named:
+        raise ValueError(
+            f"{out} holds an ablation on other shards than {shards}. Name another folder, or pass "
+            "--overwrite."
+        )
 
 
 def _fold_of_clip(views: dict[Path, Pair]) -> dict[str, int]:
@@ -148,8 +161,3 @@ def _write(out: Path, scores: AblationScores, settings: AblationSettings) -> Non
     scores.chosen.write(out / EVALUATION_FOLDER, pictures=False)
     with replacing_file(out / TABLE_FILE) as temporary:
         temporary.write_text(ablation_table(scores, settings))
-
-
-def _slug(name: str) -> str:
-    """The name as a folder is called."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

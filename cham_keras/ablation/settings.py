@@ -1,6 +1,7 @@
 """What an ablation is made of: a recipe, lines that change it, folds, seeds."""
 
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt
@@ -24,6 +25,11 @@ class AblationLine:
     """Settings laid over the recipe, as in its file."""
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Fraction of the clips that are not scored to validate on, by whole groups."""
+
+    @property
+    def slug(self) -> str:
+        """The name as its folder is called."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
 
 @settings
@@ -60,18 +66,20 @@ class AblationSettings:
         """The recipe, then its changes.
 
         Raises:
-            ValueError: two lines have one name.
+            ValueError: a name has no letter or digit, or two have the same ones.
         """
         lines = (
             AblationLine(name=RECIPE_LINE, validation_fraction=self.validation_fraction),
             *self.lines,
         )
-        names = [line.name for line in lines]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f"Every line must have a name of its own. Received: {twice[0]!r} twice."
-            )
+        of_slug: dict[str, str] = {}
+        for line in lines:
+            other = of_slug.setdefault(line.slug, line.name)
+            if not line.slug or other is not line.name:
+                raise ValueError(
+                    "Every line must have a name of its own, in letters a to z and digits. "
+                    f"Received: {line.name!r}" + (f" beside {other!r}." if line.slug else ".")
+                )
         return lines
 
     def run_settings(self, line: AblationLine, seed: int) -> RunSettings:

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cham_keras.baselines.linear_classifiers import Classifier, fit_linear_classifier
-from cham_keras.baselines.pooled_baselines import POOLINGS
+from cham_keras.baselines.pooled_baselines import POOLINGS, classifiers_for, folds_for
 from cham_keras.baselines.pooled_clips import manifest_checksum, pooled_clips
 from cham_keras.data import read_manifest
 from cham_keras.evaluation import summarize
@@ -28,9 +26,6 @@ from cham_keras.runs.run_folder import EVALUATION_FOLDER
 BASELINES_ENDING = "-baselines.json"
 
 _FITTED_ON = "train"
-_MOST_FOLDS = 5
-# Of more clips, logistic regression takes an hour; ridge regression takes minutes.
-_MOST_CLIPS_OF_LOGISTIC = 1000
 # As many rows stand in the table.
 _BEST = 3
 # A change of what is fitted makes the kept files void.
@@ -135,9 +130,8 @@ def _fitted(shards: AnyPath | str, split: str) -> BaselinesBesideRuns:
         )
     training = pooled_clips(shards, _FITTED_ON)
     tested = pooled_clips(shards, split)
-    is_small = len(training.clips) <= _MOST_CLIPS_OF_LOGISTIC
-    classifier: Classifier = "logistic" if is_small else "ridge"
-    num_folds = max(2, min(_MOST_FOLDS, len(np.unique(training.groups))))
+    classifier = classifiers_for(len(training.clips))[0]
+    num_folds = folds_for(set(training.groups))
     found = []
     for pooling in track(POOLINGS, "fitting pooled baselines"):
         fitted = fit_linear_classifier(

@@ -5,7 +5,7 @@ classifier, a table of all, and the pooled features. `cham baselines` calls this
 that loses to these on the same clips is not worth serving.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,6 +36,11 @@ CLASSIFIERS: tuple[Classifier, ...] = get_args(Classifier)
 MAJORITY = "majority"
 #: The table of all methods in the output folder.
 TABLE_FILE = "baselines.md"
+
+
+# Of more clips, logistic regression takes an hour; ridge regression takes minutes.
+_MOST_CLIPS_OF_LOGISTIC = 1000
+_MOST_FOLDS = 5
 
 
 def pooled_baselines(
@@ -132,6 +137,22 @@ def pooled_baselines(
     with replacing_file(out / TABLE_FILE) as temporary:
         temporary.write_text(baselines_table(results, methods))
     return results
+
+
+def classifiers_for(num_clips: int) -> tuple[Classifier, ...]:
+    """The classifiers that so many clips can be fitted with in minutes.
+
+    Example:
+
+    >>> classifiers_for(300), classifiers_for(3570)
+    (('logistic', 'ridge'), ('ridge',))
+    """
+    return CLASSIFIERS if num_clips <= _MOST_CLIPS_OF_LOGISTIC else ("ridge",)
+
+
+def folds_for(groups: Collection[str]) -> int:
+    """Folds to choose a strength by: five, or as many as there are groups."""
+    return max(2, min(_MOST_FOLDS, len(groups)))
 
 
 def baselines_table(results: dict[str, Results], methods: dict[str, dict[str, Any]]) -> str:

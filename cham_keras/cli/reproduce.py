@@ -136,6 +136,7 @@ def compare(
 
 def _make(options: TableOptions, **values: Any) -> None:
     from cham_keras.reproduce import TableSettings, estimate_table, make_table
+    from cham_keras.reproduce.make_table import TABLE_SETTINGS_FILE, check_extract_to
     from cham_keras.settings import read_toml, settings_from_dict
 
     shared = dataclasses.asdict(options)
@@ -146,7 +147,13 @@ def _make(options: TableOptions, **values: Any) -> None:
     stated = {name: value for name, value in values.items() if value is not None}
     table_settings = settings_from_dict(TableSettings, stated, source="cham")
     out = options.out
-    if options.dry_run or not out.exists():
+    check_extract_to(out, table_settings)
+    if options.dry_run and table_settings.extract_to:
+        raise ValueError(
+            "`--dry-run` writes nothing, and `--extract-to` unpacks archives. Unpack them first "
+            "with `cham prepare hmdb51`, or leave one of the two out."
+        )
+    if options.dry_run or options.overwrite or not (out / TABLE_SETTINGS_FILE).is_file():
         stderr.print(estimate_table(table_settings).to_table())
     if options.dry_run:
         return

@@ -138,6 +138,7 @@ def resplit_without_pairs_of_folds(
     views = {}
     for number, (name, pair) in enumerate(pair_of_view.items()):
         sides = ["test" if fold in pair else "train" for fold in fold_of_clip]
+        _check_classes_are_trained_on(stored, clips, sides, pair)
         try:
             views[name] = _with_validation(stored, clips, sides, validation_fraction, seed + number)
         except ValueError as error:
@@ -219,6 +220,18 @@ def _splits_of_folds(
 
 def _named(stored: StoredClips, clips: Sequence[ClipRecord]) -> list[_NamedClip]:
     return [_NamedClip(stored.manifest.classes[clip.label], clip.group) for clip in clips]
+
+
+def _check_classes_are_trained_on(
+    stored: StoredClips, clips: Sequence[ClipRecord], sides: Sequence[str], pair: tuple[int, int]
+) -> None:
+    left = {clip.label for clip, side in zip(clips, sides, strict=True) if side == "train"}
+    for label in sorted({clip.label for clip in clips} - left):
+        raise ValueError(
+            f"Every class must stand in three folds at least. {stored.manifest.classes[label]!r} "
+            f"stands in the folds {pair[0]} and {pair[1]} only. Try another seed or another number "
+            "of folds, or add clips from other sources."
+        )
 
 
 def _with_validation(

@@ -23,10 +23,14 @@ CLIP_COLUMNS = ("path", "label", "group", "predicted")
 
 
 def write_results(results: Results, folder: Path, *, pictures: bool = True) -> None:
-    """Writes `<split>.json`, `<split>.csv` (a row a clip), `<split>.md` and the pictures."""
+    """Writes `<split>.csv` (a row a clip), `<split>.md`, the pictures and `<split>.json`.
+
+    The JSON comes last: whoever finds it finds all of them, also after a kill.
+    """
     from cham_keras.evaluation.report import PICTURES, plot_results
 
-    write_json(folder / f"{results.split}.json", _json_of(results))
+    # An older one would vouch for what is only being written.
+    (folder / f"{results.split}.json").unlink(missing_ok=True)
     for suffix, text in ((".csv", to_csv(results)), (".md", results.to_markdown())):
         with replacing_file(folder / f"{results.split}{suffix}") as temporary:
             temporary.write_text(text)
@@ -34,6 +38,7 @@ def write_results(results: Results, folder: Path, *, pictures: bool = True) -> N
         (folder / f"{results.split}{ending}").unlink(missing_ok=True)
     if pictures:
         plot_results(results, folder)
+    write_json(folder / f"{results.split}.json", _json_of(results))
 
 
 def read_results(folder: Path | str, split: str = "test") -> Results:
@@ -51,7 +56,7 @@ def read_results(folder: Path | str, split: str = "test") -> Results:
     if (folder / EVALUATION_FOLDER).is_dir():
         folder = folder / EVALUATION_FOLDER
     path = folder / f"{split}.csv"
-    if not path.is_file():
+    if not (path.is_file() and path.with_suffix(".json").is_file()):
         raise FileNotFoundError(
             f"There are no results {path}. `cham evaluate RUN --shards SHARDS --split {split}` "
             "writes those of a run."

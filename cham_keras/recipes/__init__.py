@@ -72,6 +72,9 @@ def recipe_description(name: str) -> str:
 def changed_recipe(recipe: RunSettings, changes: dict[str, Any], source: str) -> RunSettings:
     """A recipe with settings laid over it.
 
+    A number of iterations takes the place of the recipe's epochs, in its length and where the
+    learning rate falls.
+
     Args:
         recipe: the settings.
         changes: nested as in a recipe's file; what is left out stays as it is.
@@ -86,7 +89,12 @@ def changed_recipe(recipe: RunSettings, changes: dict[str, Any], source: str) ->
     >>> changed_recipe(recipe, {"model": {"filters": 16}}, "an example").model.filters
     16
     """
-    return settings_from_dict(RunSettings, _laid_over(settings_to_dict(recipe), changes), source)
+    values = settings_to_dict(recipe)
+    if "iterations" in changes:
+        values.pop("epochs", None)
+    if "decay_iteration" in changes.get("optimizer", {}):
+        values["optimizer"].pop("decay_epoch", None)
+    return settings_from_dict(RunSettings, _laid_over(values, changes), source)
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

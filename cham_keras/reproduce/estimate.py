@@ -30,6 +30,8 @@ _MOST_FRAMES_TIMED = 8
 _CLIPS_TIMED = 2
 #: Bytes of a stored number: float16.
 _BYTES = 2
+#: Weights and Adam's two moments in float32, in the kept and in the last model.
+_BYTES_A_PARAMETER = 3 * 4 * 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Estimate:
         clips: number of clips.
         frames: number of frames that are extracted, estimated from some clips.
         disk_bytes: of the features of all of them.
+        runs_bytes: of the models that the runs leave, by method.
         extraction_seconds: time of the extraction.
         training_seconds: time of all runs, by method; of methods that `train` does not
             carry out there is none.
@@ -50,6 +53,7 @@ class Estimate:
     disk_bytes: int
     extraction_seconds: float
     training_seconds: dict[str, float]
+    runs_bytes: dict[str, int]
 
     @property
     def seconds(self) -> float:
@@ -58,16 +62,25 @@ class Estimate:
 
     def to_table(self) -> RichTable:
         """A row a stage."""
-        table = RichTable("stage", "time", "disk", title="Estimate", title_justify="left")
+        table = RichTable(
+            "stage",
+            "time",
+            "disk",
+            title="Estimate",
+            title_justify="left",
+            caption="Not timed: evaluation, pooled baselines, trajectories, fine-tuning.",
+            caption_justify="left",
+        )
         table.add_row(
             f"features of {self.clips} clips, about {self.frames} frames",
             _duration(self.extraction_seconds),
-            f"{self.disk_bytes / 1e9:.2g} GB",
+            _size(self.disk_bytes),
         )
         for label, seconds in self.training_seconds.items():
-            table.add_row(f"training {label}", _duration(seconds), "")
+            table.add_row(f"training {label}", _duration(seconds), _size(self.runs_bytes[label]))
         table.add_section()
-        table.add_row("all", _duration(self.seconds), f"{self.disk_bytes / 1e9:.2g} GB")
+        disk = self.disk_bytes + sum(self.runs_bytes.values())
+        table.add_row("all", _duration(self.seconds), _size(disk))
         return table
 
 
@@ -85,16 +98,19 @@ def estimate(
     frames = _num_frames(clips) // settings.frame_stride
     seconds_a_frame, shape = _timed(backbone)
     methods = [m for m in methods_of(settings) if m.kind in ("features", "frames")]
-    seconds = {
-        method.label: _training_seconds(method, settings, parts, shape)
-        for method in track(methods, "timing two steps of each method")
-    }
+    seconds, runs_bytes = {}, {}
+    num_runs = sum(len(part.seeds) for part in parts)
+    for method in track(methods, "timing two steps of each method"):
+        of_method = _training_seconds(method, settings, parts, shape)
+        seconds[method.label], parameters = of_method
+        runs_bytes[method.label] = num_runs * parameters * _BYTES_A_PARAMETER
     return Estimate(
         clips=len(clips.clips),
         frames=frames,
         disk_bytes=frames * int(np.prod(shape)) * _BYTES,
         extraction_seconds=frames * seconds_a_frame,
         training_seconds=seconds,
+        runs_bytes=runs_bytes,
     )
 
 
@@ -134,23 +150,24 @@ def _training_seconds(
     settings: TableSettings,
     parts: Sequence[Division],
     shape: tuple[int, int, int],
-) -> float:
-    """Time of a method's runs: that of a short step, times clips and frames."""
+) -> tuple[float, int]:
+    """Time of a method's runs (that of a short step, times clips and frames), and parameters."""
     recipe = recipe_of(method, settings, seed=0)
     if recipe is None:
-        return 0.0
-    a_frame = _seconds_a_trained_frame(recipe, shape, len(parts[0].clip_list.classes))
+        return 0.0, 0
+    a_frame, parameters = _seconds_a_trained_frame(recipe, shape, len(parts[0].clip_list.classes))
     clips_seen = 0
     for part in parts:
         training_clips = len(part.clip_list.clips_of_split("train"))
         epochs = recipe.epochs or recipe.iterations * recipe.data.batch_size / training_clips
         clips_seen += int(epochs * training_clips) * len(part.seeds)
-    return clips_seen * recipe.num_frames * a_frame
+    return clips_seen * recipe.num_frames * a_frame, parameters
 
 
 def _seconds_a_trained_frame(
     recipe: RunSettings, shape: tuple[int, int, int], num_classes: int
-) -> float:
+) -> tuple[float, int]:
+    """Seconds, and the model's parameters."""
     model = build_model(recipe.model, shape, num_classes, seed=0)
     compile_model(model, recipe, steps_per_epoch=1)  # no rate is slower than another
     num_frames = min(recipe.num_frames, _MOST_FRAMES_TIMED)
@@ -162,7 +179,11 @@ def _seconds_a_trained_frame(
     model.train_on_batch(inputs, targets)
     seconds = time.perf_counter() - started
     keras.backend.clear_session()
-    return seconds / (_CLIPS_TIMED * num_frames)
+    return seconds / (_CLIPS_TIMED * num_frames), model.count_params()
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.2g} GB"
 
 
 def _duration(seconds: float) -> str:

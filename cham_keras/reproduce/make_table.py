@@ -31,6 +31,7 @@ from cham_keras.data import (
     union_of_clip_lists,
     write_clip_list,
 )
+from cham_keras.data.clip_list import CLIP_LIST_FILE
 from cham_keras.progress import stderr
 from cham_keras.reproduce.data_sets import PAPER_TABLES, Division, divisions
 from cham_keras.reproduce.estimate import Estimate, estimate
@@ -67,6 +68,7 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False) -
     methods = methods_of(settings)
     for method in methods:
         recipe_of(method, settings, settings.seeds[0])  # an error in a recipe comes first
+    check_extract_to(out, settings)
     _open_folder(out, settings, overwrite)
     parts = _divided(out, settings)
     views = _views(out, settings, parts)
@@ -83,7 +85,7 @@ def make_table(out: Path, settings: TableSettings, *, overwrite: bool = False) -
 
 
 def estimate_table(settings: TableSettings) -> Estimate:
-    """How long a table will take and how much disk, before anything is written.
+    """How long a table will take and how much disk; archives of the data set are unpacked for it.
 
     Raises:
         FileNotFoundError: the data set is not there.
@@ -92,6 +94,19 @@ def estimate_table(settings: TableSettings) -> Estimate:
     parts = divisions(settings)
     clips = union_of_clip_lists([part.clip_list for part in parts])
     return estimate(settings, parts, clips, _backbone(settings))
+
+
+def check_extract_to(out: Path, settings: TableSettings) -> None:
+    """Refuses to unpack archives into the table's folder, which begins empty.
+
+    Raises:
+        ValueError: they would be unpacked there.
+    """
+    if settings.extract_to and Path(settings.extract_to).resolve().is_relative_to(out.resolve()):
+        raise ValueError(
+            f"`extract_to` must not lie in the table's folder {out}. Received: "
+            f"{settings.extract_to}. Name a folder beside it."
+        )
 
 
 def _open_folder(out: Path, settings: TableSettings, overwrite: bool) -> None:
@@ -117,7 +132,7 @@ def _divided(out: Path, settings: TableSettings) -> tuple[Division, ...]:
         stderr.print(f"Problem: {problem}", markup=False, highlight=False, soft_wrap=True)
     for part in parts:
         folder = out / "divisions" / part.name
-        if not folder.is_dir():
+        if not (folder / CLIP_LIST_FILE).is_file():
             write_clip_list(part.clip_list, folder)
         elif read_clip_list(folder) != part.clip_list:
             raise ValueError(

@@ -6,10 +6,12 @@ division's test clips. What a folder already holds is not done again. `make_tabl
 
 from pathlib import Path
 
+import keras
+
 from cham_keras.baselines import pooled_baselines
-from cham_keras.baselines.pooled_baselines import TABLE_FILE
+from cham_keras.baselines.pooled_baselines import TABLE_FILE, classifiers_for, folds_for
 from cham_keras.baselines.trajectories import TrajectorySettings, trajectory_baseline
-from cham_keras.data import read_manifest
+from cham_keras.data import clips_in_split, read_manifest
 from cham_keras.evaluation import Results, evaluate, read_results
 from cham_keras.files import read_json
 from cham_keras.finetuning import evaluate_from_frames, finetune
@@ -19,7 +21,7 @@ from cham_keras.reproduce.methods import Method
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.runs import Run, open_run
 from cham_keras.runs.run_folder import EVALUATION_FOLDER, METRICS_FILE
-from cham_keras.training import train
+from cham_keras.training import trained
 
 _SPLIT = "test"
 #: What networks choose their epoch by; who chooses by cross-validation is fitted on it, too.
@@ -57,13 +59,12 @@ def run_method(
     run = _trained(method, settings, view, folder, seed)
     if not (folder / EVALUATION_FOLDER / f"{_SPLIT}.json").is_file():
         evaluate(run, view, pictures=False)
+        keras.backend.clear_session()  # or hundreds of graphs pile up
     return read_results(folder)
 
 
 def _trained(method: Method, settings: TableSettings, view: Path, folder: Path, seed: int) -> Run:
-    if (folder / METRICS_FILE).is_file():
-        return open_run(folder)
-    return train(view, folder, recipe_of(method, settings, seed))
+    return trained(view, folder, recipe_of(method, settings, seed))
 
 
 def _from_frames(
@@ -103,8 +104,17 @@ def _trajectories(division: Division, folder: Path, seed: int, descriptors: Path
 def _pooled(view: Path, folder: Path, seed: int) -> Results:
     """The baseline that did best on clips held out of those that it is fitted on."""
     if not (folder / TABLE_FILE).is_file():
-        has_validation = _VALIDATION in read_manifest(view).splits
-        pooled_baselines(view, folder, seed=seed, add_validation=has_validation)
+        splits = read_manifest(view).splits
+        fitted_on = [split for split in ("train", _VALIDATION) if split in splits]
+        clips = [clip for split in fitted_on for clip in clips_in_split(view, split)]
+        pooled_baselines(
+            view,
+            folder,
+            classifiers=classifiers_for(len(clips)),
+            add_validation=_VALIDATION in fitted_on,
+            num_folds=folds_for({clip.group for clip in clips}),
+            seed=seed,
+        )
     stated = {path.parent: read_json(path) for path in sorted(folder.glob("*/method.json"))}
     chosen = {name: facts for name, facts in stated.items() if "held_out_log_loss" in facts}
     return read_results(min(chosen, key=lambda name: chosen[name]["held_out_log_loss"]))

@@ -7,6 +7,9 @@ of *CHAM: action recognition using convolutional hierarchical attention model*.
 import dataclasses
 from collections.abc import Mapping
 
+from cham_keras.reproduce.settings import TableSettings
+from cham_keras.settings import flat_settings
+
 
 @dataclasses.dataclass(frozen=True)
 class PaperTable:
@@ -24,22 +27,52 @@ class PaperTable:
     figure: str
     percent: Mapping[str, float]
     percent_of_class: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple["Note", ...] = ()
 
 
-_SIGMOID = (
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """A sentence that stands below a table.
+
+    Attributes:
+        text: the sentence.
+        unless_changed: the names of settings; where one of them is changed in every recipe, the
+            sentence is untrue and left out. Those of a group have a dot.
+        protocol: the one protocol of which it is true; None for any.
+    """
+
+    text: str
+    unless_changed: tuple[str, ...] = ()
+    protocol: str | None = None
+
+    def holds(self, settings: TableSettings) -> bool:
+        """Whether it is true of a table."""
+        changed = {name for name, _ in flat_settings(settings.changes)}
+        return not changed.intersection(self.unless_changed) and (
+            self.protocol in (None, settings.protocol)
+        )
+
+
+_SIGMOID = Note(
     "The paper's Eq. 4 prints a sigmoid as the candidate's non-linearity; the recipes follow it "
-    "for Conv-Attention and CHAM."
+    "for Conv-Attention and CHAM.",
+    unless_changed=("model.candidate_activation",),
 )
-_END = "The paper does not say when training ends; the recipes stop after 20,000 iterations."
+_END = Note(
+    "The paper does not say when training ends; the recipes stop after 20,000 iterations.",
+    unless_changed=("iterations", "epochs"),
+)
 
 UCF_SPORTS = PaperTable(
     name="Table 1, accuracy over frames on UCF Sports",
     figure="frame_accuracy",
     percent={"fc_attention": 70.0, "conv_attention": 72.0, "cham": 74.0},
     notes=(
-        "The paper's division into 75 % and 25 % was made by hand and is not known; here it is "
-        "drawn by class, another one with each seed.",
+        Note(
+            "The paper's division into 75 % and 25 % was made by hand and is not known; here it is "
+            "drawn by class, another one with each seed.",
+            protocol="stratified",
+        ),
         _END,
         _SIGMOID,
     ),
@@ -74,8 +107,10 @@ OLYMPIC_SPORTS = PaperTable(
         for column, method in enumerate(("fc_attention", "conv_attention", "cham"))
     },
     notes=(
-        "Average precision here is non-interpolated, over whole clips, from the mean softmax; the "
-        "paper does not say which kind it takes.",
+        Note(
+            "Average precision here is non-interpolated, over whole clips, from the mean softmax; "
+            "the paper does not say which kind it takes."
+        ),
         _END,
         _SIGMOID,
     ),
@@ -95,10 +130,13 @@ HMDB51 = PaperTable(
         "cham": 43.4,
     },
     notes=(
-        "The paper copied the numbers of FC-Attention, softmax regression and the average-pooled "
-        "LSTM from its [10], which used GoogLeNet features of 7x7x1024 and split 1 only, so they "
-        "are no like-for-like comparison; those of the spatial ConvNet, of trajectories and of "
-        "ConvALSTM (with a fine-tuned CNN; here it is frozen) come from [2], [21] and [22].",
+        Note(
+            "The paper copied the numbers of FC-Attention, softmax regression and the "
+            "average-pooled LSTM from its [10], which used GoogLeNet features of 7x7x1024 and "
+            "split 1 only, so they are no like-for-like comparison; those of the spatial ConvNet, "
+            "of trajectories and of ConvALSTM (with a fine-tuned CNN; here it is frozen) come from "
+            "[2], [21] and [22]."
+        ),
         _END,
         _SIGMOID,
     ),

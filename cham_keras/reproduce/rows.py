@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cham_keras.evaluation import Results, pool_runs
-from cham_keras.evaluation.bootstrap import draw_groups, interval
+from cham_keras.evaluation.bootstrap import GroupDraws, draw_groups, interval
 from cham_keras.evaluation.seeds import ensemble
 from cham_keras.reproduce.methods import Method
 
@@ -87,6 +87,15 @@ class Row:
         values = tuple(float(np.mean(scores)) for scores in of_seed.values())
         return None if np.isnan(values).any() else values
 
+    @property
+    def values_of_divisions(self) -> dict[str, float | None]:
+        """The figure on each division, the mean over its seeds; None where it is not had."""
+        found = {
+            name: float(np.mean([r.point_scores.get(self.figure, np.nan) for r in results]))
+            for name, results in self.divisions.items()
+        }
+        return {name: None if np.isnan(value) else value for name, value in found.items()}
+
     @functools.cached_property
     def averaged_over_seeds(self) -> "Row":
         """The row of one model a division, whose probabilities are the mean over the seeds."""
@@ -102,25 +111,33 @@ class Row:
     def draws(self) -> np.ndarray | None:
         """The figure in each draw of groups and seeds, `(draws,)`; None where it cannot be drawn.
 
-        Groups are drawn within each division, in every method alike, and seeds of the
-        method; a draw is the mean over the divisions.
+        Groups are drawn once, in every method and division alike, for divisions may share
+        clips; then seeds of the method in each division, or divisions where each has a seed of
+        its own. A draw is the mean over the divisions. One without a clip of a division is left
+        out.
         """
-        all_results = [result for results in self.divisions.values() for result in results]
+        of_division = list(self.divisions.values())
+        all_results = [result for results in of_division for result in results]
         if not all(self.figure in result.names_of_drawn_scores for result in all_results):
             return None
+        if any(results[0].num_groups < 2 for results in of_division):
+            return None
+        draws = _draws_of_divisions([results[0].groups for results in of_division])
+        scores = [
+            np.stack([result.drawn_score(self.figure, groups) for result in results], axis=1)
+            for results, groups in zip(of_division, draws, strict=True)
+        ]
         # Seeds of two methods have nothing in common, so each draws its own.
         rng = np.random.default_rng(zlib.crc32(self.method.name.encode()))
-        means = []
-        for number, results in enumerate(self.divisions.values()):
-            if results[0].num_groups < 2:
-                return None
-            groups = draw_groups(results[0].groups, seed=number)
-            scores = np.stack([r.drawn_score(self.figure, groups) for r in results])
-            times = rng.multinomial(
-                len(results), np.full(len(results), 1 / len(results)), size=scores.shape[1]
-            )
-            means.append((scores.T * times).sum(axis=1) / len(results))
-        return np.mean(means, axis=0)
+        if self._divisions_are_seeds:
+            return _mean_of_drawn(np.concatenate(scores, axis=1), rng)
+        return np.mean([_mean_of_drawn(of_seeds, rng) for of_seeds in scores], axis=0)
+
+    @property
+    def _divisions_are_seeds(self) -> bool:
+        """Whether each division was drawn with a seed of its own, as that of its one run."""
+        seeds = {(unit.division, unit.seed) for unit in self.units}
+        return len(self.divisions) > 1 and len({seed for _, seed in seeds}) == len(self.divisions)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -148,6 +165,25 @@ class Row:
             label: float(np.nanmean([r.per_class[label]["average_precision"] for r in all_results]))
             for label in all_results[0].classes
         }
+
+
+def _draws_of_divisions(groups_of_divisions: Sequence[np.ndarray]) -> list[GroupDraws]:
+    """For each division its groups in draws from the groups of all."""
+    names = np.unique(np.concatenate(groups_of_divisions))
+    counts = draw_groups(names, seed=0).counts  # (draws, groups)
+    columns = [np.searchsorted(names, np.unique(groups)) for groups in groups_of_divisions]
+    counts = counts[np.all([counts[:, held].any(axis=1) for held in columns], axis=0)]
+    return [
+        GroupDraws(counts[:, held], np.unique(groups, return_inverse=True)[1])
+        for held, groups in zip(columns, groups_of_divisions, strict=True)
+    ]
+
+
+def _mean_of_drawn(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The mean over columns that are drawn with replacement in each row, `(draws,)`."""
+    num_draws, columns = scores.shape
+    times = rng.multinomial(columns, np.full(columns, 1 / columns), size=num_draws)
+    return (scores * times).sum(axis=1) / columns
 
 
 def _share_no_clip(of_division: dict[str, list[Results]]) -> bool:

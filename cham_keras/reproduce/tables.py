@@ -16,7 +16,7 @@ from cham_keras.reproduce.paper_tables import PaperTable
 from cham_keras.reproduce.rows import Row, Unit
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.runs.run_folder import environment
-from cham_keras.settings import settings_to_dict
+from cham_keras.settings import flat_settings, settings_to_dict
 
 _STEM = "table"
 #: Sentences compare this method with each other one.
@@ -88,10 +88,13 @@ class Table:
         if "averaged" in heads:
             lines[-1] += " Averaged: one method, its probabilities the mean over the seeds."
         lines += ["", *(f"- {sentence}." for sentence in self.sentences())]
+        if self.figure == "frame_accuracy":
+            lines += ["", *self._lines_over_clips()]
         if self.paper and self.paper.percent_of_class:
             lines += ["", *self._class_lines(self.paper)]
+        lines += self._lines_of_divisions()
         if self.paper:
-            lines += ["", "Notes:", "", *(f"- {note}" for note in self.paper.notes)]
+            lines += ["", "Notes:", "", *(f"- {note}" for note in self._notes(self.paper))]
         seeds = ", ".join(map(str, self.settings.seeds))
         lines += [
             "",
@@ -121,6 +124,8 @@ class Table:
                     "values_of_seeds": row.values_of_seeds,
                     "average_precisions": row.average_precisions(),
                     "divisions": {name: len(r[0].clip_ids) for name, r in row.divisions.items()},
+                    "values_of_divisions": row.values_of_divisions,
+                    "clip_accuracy": dataclasses.replace(row, figure="clip_accuracy").value,
                 }
                 for row in self.rows
             ],
@@ -164,8 +169,7 @@ class Table:
         cells = {
             "method": row.method.label,
             "paper": _percent(paper),
-            "here": _percent(value)
-            + (f" ± {100 * row.deviation:.1f}" if row.deviation is not None else ""),
+            "here": _value_and_deviation(row),
             "difference": "" if None in (paper, value) else f"{100 * (value - paper):+.1f}",
             _INTERVAL: _span(row.interval),
             "averaged": "",
@@ -175,6 +179,44 @@ class Table:
             averaged = row.averaged_over_seeds
             cells["averaged"] = f"{_percent(averaged.value)} ({_span(averaged.interval)})"
         return f"| {' | '.join(cells[head] for head in self._heads)} |"
+
+    def _lines_over_clips(self) -> list[str]:
+        """Accuracy over whole clips, which every method has."""
+        rows = [dataclasses.replace(row, figure="clip_accuracy") for row in self.rows]
+        table = dataclasses.replace(self, paper=None, rows=tuple(rows))
+        return [
+            f"| {SCORE_TITLES['clip_accuracy']}, % | here | {_INTERVAL} |",
+            "|---|---:|---|",
+            *(
+                f"| {row.method.label} | {_value_and_deviation(row)} | {_span(row.interval)} |"
+                for row in rows
+            ),
+            "",
+            *(f"- Over clips: {sentence}." for sentence in table.sentences()),
+        ]
+
+    def _lines_of_divisions(self) -> list[str]:
+        """The figure on each division, where there are several."""
+        names = list(self.rows[0].divisions)
+        if len(names) < 2:
+            return []
+        lines = [
+            "",
+            f"| {SCORE_TITLES[self.figure]}, % | {' | '.join(names)} |",
+            "|---|" + "---:|" * len(names),
+        ]
+        for row in self.rows:
+            cells = [_percent(row.values_of_divisions.get(name)) for name in names]
+            lines.append(f"| {row.method.label} | {' | '.join(cells)} |")
+        return lines
+
+    def _notes(self, paper: PaperTable) -> list[str]:
+        """What a reader must know: the paper's notes as far as they hold, and the changes."""
+        changes = [f"`{name}` = {value}" for name, value in flat_settings(self.settings.changes)]
+        notes = [note.text for note in paper.notes if note.holds(self.settings)]
+        if changes:
+            notes.append(f"Changed in every recipe that has it: {', '.join(changes)}.")
+        return notes
 
     def _class_lines(self, paper: PaperTable) -> list[str]:
         """Average precision of each class: the paper's and ours, method by method."""
@@ -194,6 +236,11 @@ class Table:
                 ]
             lines.append(f"| {label} | {' | '.join(cells)} |")
         return lines
+
+
+def _value_and_deviation(row: Row) -> str:
+    spread = "" if row.deviation is None else f" ± {100 * row.deviation:.1f}"
+    return _percent(row.value) + spread
 
 
 def _of_averaged(compared: Row, other: Row) -> str:

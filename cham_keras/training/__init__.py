@@ -15,7 +15,7 @@ devices.py, hosts.py   which devices and hosts; device_layout.py, mirrored_devic
 from cham_keras.training.bad_batches import NonFiniteFeaturesError, NonFiniteLossError
 from cham_keras.training.compilation import compile_model
 from cham_keras.training.stop_signals import TrainingStopped
-from cham_keras.training.train import resolve, train
+from cham_keras.training.train import resolve, train, trained
 from cham_keras.training.training_data import clip_datasets
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "compile_model",
     "resolve",
     "train",
+    "trained",
 ]

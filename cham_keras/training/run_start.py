@@ -11,13 +11,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cham_keras.data import Manifest, read_manifest, write_manifest
 from cham_keras.files import write_json
 from cham_keras.runs import RunSettings
 from cham_keras.runs.run_folder import (
     CHECKPOINT_FILE,
+    EVALUATION_FOLDER,
     HISTORY_FILE,
     LAST_MODEL_FILE,
     MANIFEST_FILE,
@@ -28,7 +28,7 @@ from cham_keras.runs.run_folder import (
     VERSIONS_FILE,
     environment,
 )
-from cham_keras.settings import read_settings, settings_to_dict, write_settings
+from cham_keras.settings import flat_settings, read_settings, settings_to_dict, write_settings
 from cham_keras.training.checkpoint import Values, read_checkpoint
 from cham_keras.training.resume_state import FitState
 
@@ -64,6 +64,21 @@ def check_run_folder(out: Path, settings: RunSettings, manifest: Manifest, overw
             "The run folder must be new or empty, or hold this run unfinished. "
             f"Received: {out}, {what}. Name another folder, or pass --overwrite."
         )
+    check_same_run(out, settings, manifest)
+    return True
+
+
+def check_same_run(out: Path, settings: RunSettings, manifest: Manifest) -> None:
+    """Refuses a run folder, finished or not, of other settings or shards.
+
+    Args:
+        out: a run folder.
+        settings: of the run, resolved.
+        manifest: of its shards.
+
+    Raises:
+        ValueError: the folder is of a run with other settings or shards; they are named.
+    """
     other = _differences(read_settings(RunSettings, out / SETTINGS_FILE), settings)
     before = read_manifest(out / MANIFEST_FILE)
     other += [
@@ -72,12 +87,12 @@ def check_run_folder(out: Path, settings: RunSettings, manifest: Manifest, overw
         if getattr(before, name) != getattr(manifest, name)
     ]
     if other:
+        kind = "a finished" if (out / METRICS_FILE).is_file() else "an unfinished"
         raise ValueError(
             "A run goes on with the settings and shards that it began with. "
-            f"{out} holds an unfinished run with other ones: {'; '.join(other)}. "
+            f"{out} holds {kind} run with other ones: {'; '.join(other)}. "
             "Name another folder, or pass --overwrite to begin anew."
         )
-    return True
 
 
 @contextmanager
@@ -128,7 +143,9 @@ def begin_run(
         return read_checkpoint(out / CHECKPOINT_FILE)
     for name in _OF_A_FIT:
         (out / name).unlink(missing_ok=True)
-    shutil.rmtree(out / TENSORBOARD_FOLDER, ignore_errors=True)
+    # What was found out about the model before goes with it.
+    for name in (TENSORBOARD_FOLDER, EVALUATION_FOLDER):
+        shutil.rmtree(out / name, ignore_errors=True)
     # The settings last: they are what makes a folder a run.
     write_manifest(manifest, out / MANIFEST_FILE)
     write_json(out / VERSIONS_FILE, {**environment(), "seed": settings.seed})
@@ -147,18 +164,10 @@ def _is_partial(path: Path) -> bool:
 
 
 def _differences(before: RunSettings, now: RunSettings) -> list[str]:
-    then, wanted = (dict(_flat(settings_to_dict(value))) for value in (before, now))
+    then, wanted = (dict(flat_settings(settings_to_dict(value))) for value in (before, now))
     return [
         f"`{name}` is {then.get(name, 'not given')!r} there and {wanted.get(name, 'not given')!r} "
         "here"
         for name in {**then, **wanted}
         if then.get(name) != wanted.get(name)
     ]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

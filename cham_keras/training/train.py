@@ -41,7 +41,12 @@ from cham_keras.training.feature_statistics import feature_statistics
 from cham_keras.training.fit import Fit
 from cham_keras.training.hosts import Hosts
 from cham_keras.training.resume_state import FitPlan, FitState, fit_plan
-from cham_keras.training.run_start import begin_run, check_run_folder, locked_run_folder
+from cham_keras.training.run_start import (
+    begin_run,
+    check_run_folder,
+    check_same_run,
+    locked_run_folder,
+)
 from cham_keras.training.stop_signals import StopSignals
 from cham_keras.training.training_data import (
     batch_size_of_part,
@@ -98,6 +103,23 @@ def train(
         layout.check(settings, manifest)
         with layout.run_folder(out) as folder:
             return _train(shards, folder, settings, manifest, layout, overwrite)
+
+
+def trained(shards: AnyPath | str, out: Path, settings: RunSettings | None = None) -> Run:
+    """The run of these settings on these shards: as it lies there, or trained by now.
+
+    Args:
+        shards: as for `train`.
+        out: the run folder; new, or of this very run, finished or not.
+        settings: as for `train`.
+
+    Raises:
+        ValueError: the folder holds a run with other settings or shards.
+    """
+    if not (out / METRICS_FILE).is_file():
+        return train(shards, out, settings)
+    check_same_run(out, resolve(settings or RunSettings()), read_manifest(shards))
+    return open_run(out)
 
 
 def _train(

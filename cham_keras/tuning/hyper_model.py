@@ -71,5 +71,6 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         model = build_model(
             run_settings.model, self.feature_shape, self.num_classes, seed=run_settings.seed
         )
-        compile_model(model, run_settings)
+        # Trials are trained by `train`, which knows the steps; a model built here only compiles.
+        compile_model(model, run_settings, steps_per_epoch=1)
         return model

@@ -123,3 +123,19 @@ def test_table_has_a_row_a_line_and_says_what_choosing_gives():
     assert "6 clips in 3 folds" in text and "with one seed: 6 runs" in text
     accuracy = found.chosen.scores["clip_accuracy"]
     assert f"mean of 2 models of 1 folds: accuracy {accuracy:.3f} (" in text
+
+
+def test_lines_of_other_clips_are_refused():
+    one, other = line(0), line(1)
+    for shares in other.values():
+        if "a" in shares:
+            shares["A"] = shares.pop("a")
+    folds, labels = FOLD_OF_CLIP | {"A": 0}, LABELS | {"A": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LABELS, "A", labels["A"])
+        of_lines = {
+            name: {pair: results(shares) for pair, shares in of_pairs.items()}
+            for name, of_pairs in {"one": one, "other": other}.items()
+        }
+    with pytest.raises(ValueError, match="scored on the same clips. Received: 'other'"):
+        score_lines(of_lines, folds)

@@ -15,7 +15,7 @@ from cham_keras.evaluation import read_results
 from cham_keras.runs import open_run
 
 # The package has a function of the same name.
-module = importlib.import_module("cham_keras.ablation.run_ablation")
+training = importlib.import_module("cham_keras.training.train")
 QUICK = {
     "epochs": 1,
     "model": {"filters": 2, "attention_filters": 2},
@@ -48,8 +48,7 @@ def made(shards, tmp_path_factory):
 
 
 def _quick_recipe(patch):
-    from cham_keras.ablation import settings as of_settings
-
+    of_settings = importlib.import_module("cham_keras.ablation.settings")
     read = of_settings.read_recipe
     patch.setattr(
         of_settings,
@@ -68,7 +67,7 @@ def no_training(monkeypatch):
     def refuse(*_, **__):
         raise RuntimeError("trained again")
 
-    monkeypatch.setattr(module, "train", refuse)
+    monkeypatch.setattr(training, "train", refuse)
 
 
 def test_every_line_is_trained_without_every_two_folds_and_scored_on_both(made, shards):
@@ -132,12 +131,35 @@ def test_another_ablation_in_the_folder_is_refused(made, shards, quick_recipe, n
         run_ablation(shards, shards, settings())
 
 
+def test_runs_of_another_recipe_or_other_shards_are_not_taken_for_these(
+    made, shards, tmp_path, monkeypatch
+):
+    out, _ = made
+    with pytest.MonkeyPatch.context() as patch:
+        _quick_recipe(patch)
+        other = make_shards(tmp_path / "others", seed=5)
+        with pytest.raises(ValueError, match="holds an ablation on other shards"):
+            run_ablation(other, out, settings(MORE, STOPPED))
+    # The recipe's file says something else than when its line was run.
+    of_settings = importlib.import_module("cham_keras.ablation.settings")
+    read = of_settings.read_recipe
+    other = {**QUICK, "model": {"filters": 3}}
+    monkeypatch.setattr(
+        of_settings,
+        "read_recipe",
+        lambda name: of_settings.changed_recipe(read(name), other, "a test"),
+    )
+    with pytest.raises(ValueError, match="finished run with other ones: `model.filters` is 2"):
+        run_ablation(shards, out, settings(MORE, STOPPED))
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
         (AblationLine(name="x", changes={"model": {"filtres": 2}}), "line 'x': .*filtres"),
         (AblationLine(name="x", changes={"epochs": 0}), "line 'x': .*epochs"),
-        (AblationLine(name="the recipe"), "Every line must have a name of its own"),
+        (AblationLine(name="+ the Recipe"), "Received: '\\+ the Recipe' beside 'the recipe'"),
+        (AblationLine(name="+"), "Every line must have a name of its own, in letters"),
     ],
 )
 def test_a_mistake_in_a_line_comes_before_anything_is_written(shards, tmp_path, line, sentence):

@@ -1,5 +1,6 @@
 """The pooled baselines beside a run: the same as those of `cham baselines`, kept, and honest."""
 
+import importlib
 import json
 
 import numpy as np
@@ -9,6 +10,9 @@ from shard_making import make_shards
 from cham_keras.baselines import baselines_beside_runs, beside_runs, pooled_baselines
 from cham_keras.baselines.pooled_baselines import POOLINGS
 from cham_keras.data import read_manifest, resplit_into_folds
+
+# The package has a function of the same name.
+of_baselines = importlib.import_module("cham_keras.baselines.pooled_baselines")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def test_with_many_clips_the_quicker_classifier_is_taken_and_named(
     made, shards, tmp_path, monkeypatch
 ):
     assert made[1].classifier == "logistic"
-    monkeypatch.setattr(beside_runs, "_MOST_CLIPS_OF_LOGISTIC", 17)
+    monkeypatch.setattr(of_baselines, "_MOST_CLIPS_OF_LOGISTIC", 17)
     found = baselines_beside_runs([tmp_path / "run"], shards)
     assert found.classifier == "ridge"
     assert "ridge regression on features pooled" in found.to_markdown()

@@ -251,3 +251,15 @@ def test_pairs_of_folds_that_cannot_be_are_named(tmp_path, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         resplit_without_pairs_of_folds(shards, tmp_path / "pairs", **arguments)
     assert not (tmp_path / "pairs").exists()
+
+
+def test_a_class_that_a_pair_of_folds_holds_whole_is_named(tmp_path):
+    # "run" comes from two sources, which a pair of three folds takes away together.
+    labels = [0, 0, 0, 0, 1, 1]
+    clips = [
+        dataclasses.replace(clip_features(number, 4), label=label)
+        for number, label in enumerate(labels)
+    ]
+    write_shards(tmp_path / "shards", clips, classes=CLASSES[:2], backbone=SPEC)
+    with pytest.raises(ValueError, match="must stand in three folds at least. .* stands in the"):
+        resplit_without_pairs_of_folds(tmp_path / "shards", tmp_path / "pairs", 3)

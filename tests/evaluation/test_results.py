@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import json
 import math
 
@@ -305,4 +306,19 @@ def test_a_table_that_was_changed_is_refused(folder, tmp_path, before, after, sa
         text = (folder / f"test.{suffix}").read_text()
         (tmp_path / f"test.{suffix}").write_text(text.replace(before, after, 1))
     with pytest.raises(ValueError, match=said):
+        read_results(tmp_path)
+
+
+def test_the_json_comes_last_so_that_a_kill_leaves_no_half_results(results, tmp_path, monkeypatch):
+    results.write(tmp_path, pictures=False)
+    module = importlib.import_module("cham_keras.evaluation.results_files")
+
+    def killed(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "to_csv", killed)
+    with pytest.raises(KeyboardInterrupt):
+        results.write(tmp_path, pictures=False)
+    assert not (tmp_path / "test.json").exists()  # an old one would vouch for the new
+    with pytest.raises(FileNotFoundError, match="There are no results"):
         read_results(tmp_path)

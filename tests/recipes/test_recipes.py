@@ -1,8 +1,17 @@
 """Recipes: every file is valid, says what it is, and holds the paper's protocol."""
 
+import dataclasses
+
 import pytest
 
-from cham_keras.recipes import read_recipe, recipe_description, recipe_names, recipe_path
+from cham_keras.recipes import (
+    changed_recipe,
+    read_recipe,
+    recipe_description,
+    recipe_names,
+    recipe_path,
+)
+from cham_keras.runs import OptimizerSettings
 from cham_keras.runs.model_building import builder_arguments
 
 PAPER_RECIPES = [name for name in recipe_names() if name.startswith("paper/")]
@@ -50,3 +59,17 @@ def test_controls_differ_from_cham_in_one_setting_only():
 def test_unknown_recipe_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"no recipe 'paper/chm'\. Known: .*paper/cham,"):
         recipe_path("paper/chm")
+
+
+def test_iterations_take_the_place_of_a_recipes_epochs():
+    recipe = dataclasses.replace(
+        read_recipe("small_data/cham"), optimizer=OptimizerSettings(decay_epoch=3)
+    )
+    assert recipe.epochs
+    changed = changed_recipe(recipe, {"iterations": 7, "model": {"filters": 3}}, "a test")
+    assert (changed.epochs, changed.iterations, changed.optimizer.decay_epoch) == (None, 7, 3)
+    assert (changed.model.filters, changed.model.skip) == (3, recipe.model.skip)
+    changed = changed_recipe(recipe, {"optimizer": {"decay_iteration": 9}}, "a test")
+    assert (changed.optimizer.decay_epoch, changed.epochs) == (None, recipe.epochs)
+    with pytest.raises(ValueError, match="a test: .*filtres"):
+        changed_recipe(recipe, {"model": {"filtres": 3}}, "a test")

@@ -5,12 +5,13 @@ import pytest
 
 from cham_keras.evaluation import FrameFigures, Results
 from cham_keras.reproduce.methods import METHODS
-from cham_keras.reproduce.paper_tables import PaperTable
+from cham_keras.reproduce.paper_tables import Note, PaperTable
 from cham_keras.reproduce.rows import Row, Unit
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.reproduce.tables import Table
 
 CHAM = next(method for method in METHODS if method.name == "cham")
+POOLED = next(method for method in METHODS if method.name == "pooled")
 FC = next(method for method in METHODS if method.name == "fc_attention")
 
 
@@ -169,7 +170,7 @@ def test_the_order_of_the_clips_does_not_matter_to_a_comparison():
 
 
 def test_table_sets_the_papers_number_beside_ours_and_compares_with_cham(tmp_path):
-    paper = PaperTable("Table 9", "clip_accuracy", {"cham": 74.0}, notes=("As it is.",))
+    paper = PaperTable("Table 9", "clip_accuracy", {"cham": 74.0}, notes=(Note("As it is."),))
     table = Table(paper, TableSettings(), ())
     table = table.with_row(FC, (Unit("d", 0, results("abcdefgh", "ab")),))
     table = table.with_row(CHAM, (Unit("d", 0, results("abcdefgh", "abcdefg")),))
@@ -183,3 +184,77 @@ def test_table_sets_the_papers_number_beside_ours_and_compares_with_cham(tmp_pat
     table.write(tmp_path)
     rows = (tmp_path / "table.csv").read_text().splitlines()
     assert rows[0].startswith("method,label,paper,value,") and len(rows) == 3
+
+
+def test_divisions_that_share_clips_are_drawn_together():
+    clips = [f"{number:02}" for number in range(40)]
+    right = set(clips[:20])
+    one = row(CHAM, ("a", 0, results(clips, right)))
+    twice = row(CHAM, ("a", 0, results(clips, right)), ("b", 0, results(clips, right)))
+    # The same clips again tell nothing new; drawn apart, they would narrow the interval.
+    np.testing.assert_array_equal(twice.draws, one.draws)
+    other = [f"{number:02}" for number in range(40, 80)]
+    apart = row(
+        CHAM,
+        ("a", 0, results(clips, right)),
+        ("b", 0, results(clips[:1] + other, clips[:1] + other[:19])),
+    )
+    assert np.std(apart.draws) < 0.85 * np.std(one.draws)
+
+
+def test_divisions_with_a_seed_of_their_own_are_drawn_like_seeds():
+    clips = [f"{number:02}" for number in range(40)]
+    good, bad = results(clips, clips), results(clips, "")
+    fixed = row(CHAM, ("a", 0, good), ("b", 0, bad))
+    drawn = row(CHAM, ("a", 0, good), ("b", 1, bad))
+    assert fixed.interval == (0.5, 0.5)
+    assert drawn.interval == (0.0, 1.0)
+
+
+def test_a_draw_without_a_clip_of_a_division_is_left_out():
+    clips = [f"{number:02}" for number in range(6)]
+    found = row(CHAM, ("a", 0, results(clips, clips)), ("b", 0, results(clips[:2], clips[:1])))
+    assert np.isfinite(found.draws).all() and 1000 < len(found.draws) < 2000
+
+
+def test_table_over_frames_also_says_how_whole_clips_are_recognised():
+    counted = FrameFigures.of_clips([5] * 4, [5, 5, 0, 0])
+    frames = results("abcd", "abc", frames=counted)
+    paper = PaperTable("Table 9", "frame_accuracy", {"cham": 74.0})
+    table = Table(paper, TableSettings(), ()).with_row(CHAM, (Unit("d", 0, frames),))
+    text = table.with_row(POOLED, (Unit("d", 0, results("abcd", "ab")),)).to_markdown()
+    assert "| CHAM | 74.0 | 50.0 | -24.0 |" in text
+    over_clips = text.split("| clip accuracy (top-1), % | here | 95 % interval |")[1]
+    assert "| CHAM | 75.0 |" in over_clips and "| Best pooled baseline | 50.0 |" in over_clips
+    assert "- Over clips: CHAM against Best pooled baseline: +25.0 points, P" in over_clips
+
+
+def test_table_of_several_divisions_shows_each():
+    table = Table(PaperTable("Table 9", "clip_accuracy", {}), TableSettings(), ())
+    units = (Unit("split-1", 0, results("abcd", "abcd")), Unit("split-2", 0, results("ab", "a")))
+    table = table.with_row(CHAM, units)
+    text = table.to_markdown()
+    assert "| clip accuracy (top-1), % | split-1 | split-2 |" in text
+    assert "| CHAM | 100.0 | 50.0 |" in text
+    assert table.to_dict()["rows"][0]["values_of_divisions"] == {"split-1": 1.0, "split-2": 0.5}
+
+
+def test_notes_stand_where_they_are_true_and_changes_are_told():
+    notes = (
+        Note("Always."),
+        Note("As the recipes are.", unless_changed=("iterations",)),
+        Note("Drawn.", protocol="stratified"),
+    )
+    paper = PaperTable("Table 9", "clip_accuracy", {}, notes=notes)
+    unit = (Unit("d", 0, results("abcd", "ab")),)
+
+    def text(**settings):
+        return Table(paper, TableSettings(**settings), ()).with_row(CHAM, unit).to_markdown()
+
+    assert all(f"- {note.text}" in text() for note in notes) and "Changed" not in text()
+    changed = text(changes={"iterations": 2, "model": {"filters": 4}}, protocol="103-47")
+    assert "- Always." in changed
+    assert "As the recipes are." not in changed and "Drawn." not in changed
+    assert (
+        "- Changed in every recipe that has it: `iterations` = 2, `model.filters` = 4." in changed
+    )

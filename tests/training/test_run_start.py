@@ -14,7 +14,7 @@ from training_testing import (
     with_quick_model,  # noqa: F401  a fixture
 )
 
-from cham_keras.training import TrainingStopped
+from cham_keras.training import TrainingStopped, trained
 from cham_keras.training.run_start import locked_run_folder
 
 pytestmark = pytest.mark.usefixtures("with_quick_model")
@@ -50,12 +50,28 @@ def test_other_shards_are_refused(unfinished, tmp_path):
         train_quietly(others, unfinished, settings_of())
 
 
+def test_a_finished_run_is_taken_as_it_is_if_it_is_the_same(shards, tmp_path):
+    train_quietly(shards, tmp_path / "run", settings_of())
+    before = (tmp_path / "run" / "model.keras").stat().st_mtime_ns
+    run = trained(shards, tmp_path / "run", settings_of())
+    assert run.folder == tmp_path / "run"
+    assert (run.folder / "model.keras").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="a finished run with other ones: `seed` is 0 there"):
+        trained(shards, tmp_path / "run", settings_of(seed=5))
+    others = make_shards(tmp_path / "others", seed=1)
+    with pytest.raises(ValueError, match="a finished run with other ones: the shards' splits"):
+        trained(others, tmp_path / "run", settings_of())
+
+
 def test_overwriting_an_unfinished_run_begins_anew(unfinished, shards, tmp_path):
     other = settings_of(seed=5)
+    (unfinished / "evaluation").mkdir()
+    (unfinished / "evaluation" / "test.csv").write_text("of the model that was")
     train_quietly(shards, unfinished, other, overwrite=True)
     train_quietly(shards, tmp_path / "clean", other)
     assert end_of(unfinished)["history"] == end_of(tmp_path / "clean")["history"]
     assert not (unfinished / "checkpoint.npz").exists()
+    assert not (unfinished / "evaluation").exists()
 
 
 def test_a_folder_with_other_files_is_refused(shards, tmp_path):
