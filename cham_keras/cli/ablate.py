@@ -39,7 +39,7 @@ def ablate(
     Examples:
 
         cham ablate shards --lines lines.toml --out ablation
-        cham paired ablation --against baselines/logistic_peak_change
+        cham paired ablation --against table/results/pooled/folds
 
     Parameters
     ----------

@@ -23,6 +23,8 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         feature_shape: height, width and channels of a frame's features.
         num_classes: number of classes.
         space: the values that are tried.
+        steps_per_epoch: of the fit; needed where `base` lets the learning rate fall after some
+            epochs.
 
     Raises:
         ValueError: the model of `base` has no kernels to choose.
@@ -44,6 +46,7 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         feature_shape: tuple[int, int, int],
         num_classes: int,
         space: SearchSpace | None = None,
+        steps_per_epoch: int | None = None,
     ):
         super().__init__(name=base.model.name)
         if base.model.name not in _WITH_KERNELS:
@@ -55,6 +58,7 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         self.feature_shape = feature_shape
         self.num_classes = num_classes
         self.space = space or SearchSpace()
+        self.steps_per_epoch = steps_per_epoch
 
     def settings_of(self, hp: keras_tuner.HyperParameters) -> RunSettings:
         """The base settings with the values of one trial in their places."""
@@ -71,6 +75,5 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         model = build_model(
             run_settings.model, self.feature_shape, self.num_classes, seed=run_settings.seed
         )
-        # Trials are trained by `train`, which knows the steps; a model built here only compiles.
-        compile_model(model, run_settings, steps_per_epoch=1)
+        compile_model(model, run_settings, self.steps_per_epoch)
         return model

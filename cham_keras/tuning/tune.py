@@ -1,5 +1,6 @@
 """The search: shards in, the best settings out, as a file that `cham train` takes."""
 
+import math
 from pathlib import Path
 
 import keras_tuner
@@ -72,7 +73,11 @@ def tune(
             "list that split and extract again."
         )
     hyper_model = CHAMHyperModel(
-        plan.run, manifest.feature_shape, len(manifest.classes), plan.space
+        plan.run,
+        manifest.feature_shape,
+        len(manifest.classes),
+        plan.space,
+        math.ceil(manifest.split("train").clips / plan.run.data.batch_size),
     )
     hyper_model.build(keras_tuner.HyperParameters())  # refuses settings before anything is written
     _open_folder(out, plan, manifest)

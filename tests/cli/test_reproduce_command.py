@@ -63,6 +63,23 @@ def test_dry_run_tells_time_and_disk_and_writes_nothing(clips, tmp_path, capsys)
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--extract-to", "OUT/videos"), "`extract_to` must not lie in the table's folder"),
+        (("--extract-to", "videos", "--dry-run"), "`--dry-run` writes nothing, and `--extract-to`"),
+    ],
+)
+def test_archives_are_unpacked_beside_a_table_and_never_in_a_dry_run(
+    options, sentence, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    options = [option.replace("OUT", str(out)) for option in options]
+    assert cham("reproduce", "hmdb51", "--root", tmp_path, "--out", out, *options) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("data_set", ["ucf-sports", "olympic-sports", "hmdb51"])
 def test_reproduce_without_the_data_set_says_what_is_missing(data_set, tmp_path, capsys):
     out = tmp_path / "out"

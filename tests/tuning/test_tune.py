@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import threading
 
+import keras_tuner
 import pytest
 from shard_making import make_shards
 
@@ -12,7 +13,7 @@ from cham_keras.data import read_manifest
 from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
 from cham_keras.settings import read_settings, settings_from_dict
 from cham_keras.training import resolve, train
-from cham_keras.tuning import SearchSpace, tune, tuner
+from cham_keras.tuning import CHAMHyperModel, SearchSpace, tune, tuner
 from cham_keras.tuning.tuner import ShuffledCombinations
 
 # keras-tuner names its threads in the old way.
@@ -81,6 +82,19 @@ def values_of(search):
 
 def rows_of(table):
     return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()]
+
+
+def test_a_rate_that_falls_after_epochs_falls_at_their_steps():
+    falling = dataclasses.replace(
+        TINY, optimizer=OptimizerSettings(learning_rate=0.02, decay_epoch=2)
+    )
+    arguments = (falling, (3, 4, 5), 3, SPACE)
+    model = CHAMHyperModel(*arguments, steps_per_epoch=5).build(keras_tuner.HyperParameters())
+    for step, rate in ((9, 0.02), (10, 0.002)):
+        model.optimizer.iterations.assign(step)
+        assert float(model.optimizer.learning_rate) == pytest.approx(rate)
+    with pytest.raises(ValueError, match="`optimizer.decay_epoch` goes with `steps_per_epoch`"):
+        CHAMHyperModel(*arguments).build(keras_tuner.HyperParameters())
 
 
 def test_best_settings_are_those_of_the_best_trial_and_read_back(search):
