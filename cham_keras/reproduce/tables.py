@@ -261,7 +261,15 @@ def _percent(share: float | None) -> str:
 
 
 def _ordinal(stride: int) -> str:
-    return "" if stride == 1 else f"{stride}th "
+    """The word before "frame" that says which are taken.
+
+    Example:
+
+    >>> _ordinal(1), _ordinal(2), _ordinal(5)
+    ('', '2nd ', '5th ')
+    """
+    endings = {2: "nd", 3: "rd"}
+    return "" if stride == 1 else f"{stride}{endings.get(stride, 'th')} "
 
 
 def _hardware() -> str:
