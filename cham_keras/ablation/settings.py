@@ -11,9 +11,6 @@ from cham_keras.recipes import changed_recipe, read_recipe
 from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import settings
 
-#: Name of the line that changes nothing.
-RECIPE_LINE = "the recipe"
-
 
 @settings
 class AblationLine:
@@ -38,6 +35,10 @@ class AblationSettings:
 
     recipe: str = "small_data/cham"
     """The recipe (`cham recipes`) that every line changes."""
+    changes: dict[str, Any] = Field(default_factory=dict)
+    """Settings laid over the recipe in every line."""
+    first_line: str = "the recipe"
+    """What the line is called that changes nothing else."""
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Of the recipe itself: fraction of the clips that are not scored to validate on."""
     folds: Annotated[int, Field(ge=3)] = 5
@@ -69,7 +70,7 @@ class AblationSettings:
             ValueError: a name has no letter or digit, or two have the same ones.
         """
         lines = (
-            AblationLine(name=RECIPE_LINE, validation_fraction=self.validation_fraction),
+            AblationLine(name=self.first_line, validation_fraction=self.validation_fraction),
             *self.lines,
         )
         of_slug: dict[str, str] = {}
@@ -88,5 +89,5 @@ class AblationSettings:
         Raises:
             ValueError: there is no such recipe, or a change breaks its rule.
         """
-        recipe = read_recipe(self.recipe)
+        recipe = changed_recipe(read_recipe(self.recipe), self.changes, "`changes`")
         return changed_recipe(recipe, {**line.changes, "seed": seed}, f"line {line.name!r}")

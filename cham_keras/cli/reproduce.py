@@ -18,9 +18,9 @@ class TableOptions:
 
     out: Path
     """Folder for everything this makes."""
-    methods: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
+    methods: Annotated[tuple[str, ...] | None, Parameter(negative="", consume_multiple=True)] = None
     """Rows of the table; all that need nothing but the features and have a recipe by default."""
-    seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0, 1, 2)
+    seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2)
     """Each method is run with each."""
     backbone: str = "resnet152"
     """As in `cham extract`."""

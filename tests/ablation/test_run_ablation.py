@@ -168,6 +168,21 @@ def test_a_mistake_in_a_line_comes_before_anything_is_written(shards, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_changes_of_all_lines_lie_below_those_of_each():
+    both = AblationSettings(
+        recipe="paper/cham",
+        changes={"optimizer": {"learning_rate": 0.5}, "model": {"filters": 3}},
+        first_line="as it was",
+        lines=(AblationLine(name="more", changes={"model": {"filters": 4}}),),
+    )
+    first, more = both.all_lines
+    assert first.name == "as it was"
+    found = [both.run_settings(line, seed=7) for line in (first, more)]
+    assert [settings.model.filters for settings in found] == [3, 4]
+    assert [settings.optimizer.learning_rate for settings in found] == [0.5, 0.5]
+    assert {settings.seed for settings in found} == {7}
+
+
 def test_the_command_prints_the_table_and_goes_on(made, shards, tmp_path, capsys, quick_recipe):
     out, scores = made
     lines = tmp_path / "lines.toml"

@@ -56,6 +56,18 @@ def test_both_verbs_list_the_shared_options_with_their_help(verb, capsys):
     assert "--table" not in said
 
 
+def test_several_methods_and_seeds_follow_one_option(clips, tmp_path):
+    out = tmp_path / "out"
+    changes = tmp_path / "changes.toml"
+    changes.write_text("iterations = 1\n[data]\nnum_frames = 2\n[model]\nfilters = 2\n")
+    options = ("--methods", "softmax_regression", "average_pooled_lstm", "--seeds", 3, 4)
+    options += ("--backbone", "filter_bank", "--image-size", 32, "--changes", changes)
+    assert cham("compare", "--root", clips, "--out", out, *options) == 0
+    stored = read_toml(out / "table.toml")
+    assert stored["methods"] == ["softmax_regression", "average_pooled_lstm"]
+    assert stored["seeds"] == [3, 4]
+
+
 def test_dry_run_tells_time_and_disk_and_writes_nothing(clips, tmp_path, capsys):
     out = tmp_path / "out"
     assert cham("compare", "--root", clips, "--out", out, *OPTIONS, "--dry-run") == 0
