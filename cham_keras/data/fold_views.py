@@ -2,7 +2,7 @@
 
 Comes in: a folder of shards. Goes out: a folder of views, `fold-0`, `fold-1`, ..., each of which
 tests on other clips, and `folds.json`, which says how they were made. `cham resplit --folds` calls
-it, and whoever trains once a fold. `reproduce.ablation` leaves two folds out at a time.
+it, and whoever trains once a fold. `ablation` leaves two folds out at a time.
 """
 
 import itertools
@@ -125,11 +125,11 @@ def resplit_without_pairs_of_folds(
             "`num_folds` must be at least 3, so that clips are left to train on. "
             f"Received: num_folds={num_folds}."
         )
+    if pairs not in get_args(Pairs):
+        raise ValueError(f"`pairs` must be 'all' or 'neighbours'. Received: pairs={pairs!r}.")
     stored, clips = _clips_to_divide(shards)
     check_out(stored, as_path(out), overwrite)
     fold_of_clip = grouped_folds(_named(stored, clips), num_folds, seed)
-    if pairs not in get_args(Pairs):
-        raise ValueError(f"`pairs` must be 'all' or 'neighbours'. Received: pairs={pairs!r}.")
     folds = range(num_folds)
     chosen = list(itertools.combinations(folds, 2))
     if pairs == "neighbours":

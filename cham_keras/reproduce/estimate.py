@@ -101,8 +101,7 @@ def estimate(
     seconds, runs_bytes = {}, {}
     num_runs = sum(len(part.seeds) for part in parts)
     for method in track(methods, "timing two steps of each method"):
-        of_method = _training_seconds(method, settings, parts, shape)
-        seconds[method.label], parameters = of_method
+        seconds[method.label], parameters = _time_and_size(method, settings, parts, shape)
         runs_bytes[method.label] = num_runs * parameters * _BYTES_A_PARAMETER
     return Estimate(
         clips=len(clips.clips),
@@ -145,7 +144,7 @@ def _timed(backbone: Backbone) -> tuple[float, tuple[int, int, int]]:
     return (time.perf_counter() - started) / len(batch), features.shape[1:]
 
 
-def _training_seconds(
+def _time_and_size(
     method: Method,
     settings: TableSettings,
     parts: Sequence[Division],
