@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "evaluation": RUNS_AND_ABOVE,
     "finetuning": RUNS_AND_ABOVE | {"training", "evaluation"},
     "attention": RUNS_AND_ABOVE,
-    "export": RUNS_AND_ABOVE,
+    "serving": TOOLS,
+    "export": RUNS_AND_ABOVE | {"serving"},
     "tuning": RUNS_AND_ABOVE | {"training"},
     "baselines": RUNS_AND_ABOVE | {"evaluation"},
     "reproduce": RUNS_AND_ABOVE | {"training", "finetuning", "evaluation", "baselines", "recipes"},
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "benchmark": RUNS_AND_ABOVE,
     "cli": RUNS_AND_ABOVE
     | STAGES
-    | {"demo", "benchmark", "recipes", "reproduce", "baselines", "ablation"},
+    | {"demo", "benchmark", "recipes", "reproduce", "baselines", "ablation", "serving"},
     # The package's own __init__: what a saved model needs, and the command's quiet start.
     "__init__": MODEL_PARTS | {"cli"},
 }
@@ -132,6 +133,14 @@ def test_model_parts_need_keras_and_numpy_only(module):
     anywhere = {name.split(".")[0] for name in imports_of(tree)}
     assert at_the_top <= known
     assert anywhere <= known | LAZY_BACKENDS.get(name_of(module), set())
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in MODULES if place_of(module) == "serving"], ids=name_of
+)
+def test_what_serves_a_model_needs_of_tensorflow_its_messages_only(module):
+    found = {name for name in imports_of(parse(module)) if name.startswith(("keras", "tensorflow"))}
+    assert all(name.startswith(("tensorflow.core.", "tensorflow_serving.")) for name in found)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)

@@ -33,6 +33,7 @@ from cham_keras.cli.prepare import app as prepare_app
 from cham_keras.cli.recipes import recipes
 from cham_keras.cli.reproduce import compare, reproduce
 from cham_keras.cli.resplit import resplit
+from cham_keras.cli.serve import serve
 from cham_keras.cli.train import train
 from cham_keras.cli.trajectories import trajectories
 from cham_keras.cli.tune import tune
@@ -80,6 +81,7 @@ VERBS: tuple[Any, ...] = (
     tune,
     export,
     predict,
+    serve,
     benchmark,
 )
 for _position, _verb in enumerate(VERBS):
