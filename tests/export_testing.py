@@ -36,12 +36,19 @@ def write_tiny_shards(folder: Path, **arguments) -> Path:
 
 
 def write_tiny_run(
-    folder: Path, shards: Path, name: str = "cham", seed: int = 0, short_clips: str = "repeat"
+    folder: Path,
+    shards: Path,
+    name: str = "cham",
+    seed: int = 0,
+    short_clips: str = "repeat",
+    **model,
 ) -> Run:
     """Writes a run folder with a model of drawn weights, large enough to tell clips apart."""
-    settings = RunSettings(
+    if name != "softmax_regression":
         # With recurrent dropout, whose masks have no place in what is served.
-        model=ModelSettings(name=name, filters=4, head_units=8, recurrent_dropout=0.2),
+        model = {"filters": 4, "head_units": 8, "recurrent_dropout": 0.2, **model}
+    settings = RunSettings(
+        model=ModelSettings(name=name, **model),
         data=DataSettings(num_frames=NUM_FRAMES, batch_size=4, short_clips=short_clips),
     )
     manifest = read_manifest(shards)

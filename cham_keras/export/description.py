@@ -5,6 +5,8 @@ model, so that an export can be used where the run is not. `saved_model` writes
 it, `export_folder` reads it; `video_classifier` prepares videos by it.
 """
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,10 +87,33 @@ def describe_run(run: Run) -> Description:
 
 def write_description(description: Description, folder: Path) -> None:
     """Writes a description into an export's folder."""
+    write_json(folder / DESCRIPTION_FILE, _values(description))
+
+
+def description_as_json(description: Description) -> str:
+    """A description as a server tells it: of the backbone's weights the file's name only."""
+    backbone = description.preparation.backbone
+    named = dataclasses.replace(backbone, weights=Path(backbone.weights).name)
+    preparation = dataclasses.replace(description.preparation, backbone=named)
+    return json.dumps(_values(dataclasses.replace(description, preparation=preparation)))
+
+
+def description_from_json(content: str, source: str) -> Description:
+    """The way back from `description_as_json`.
+
+    Args:
+        content: what a server told.
+        source: who, for errors.
+
+    Raises:
+        ValueError: it is no description of this version.
+    """
+    return _description(json.loads(content), source)
+
+
+def _values(description: Description) -> dict[str, Any]:
     values: dict[str, Any] = TypeAdapter(Description).dump_python(description, mode="json")
-    write_json(
-        folder / DESCRIPTION_FILE, {"schema_version": values.pop("schema_version"), **values}
-    )
+    return {"schema_version": values.pop("schema_version"), **values}
 
 
 def read_description(folder: Path) -> Description:
@@ -107,11 +132,14 @@ def read_description(folder: Path) -> Description:
             f"The SavedModel {folder} has no {DESCRIPTION_FILE}, which says how videos become "
             "features. `cham export` writes it: export the run again, or name the run itself."
         )
-    values = read_json(file)
+    return _description(read_json(file), str(file))
+
+
+def _description(values: Any, source: str) -> Description:
     version = values.get("schema_version") if isinstance(values, dict) else None
     if version != SCHEMA_VERSION:
         raise ValueError(
-            f"{file}: `schema_version` must be {SCHEMA_VERSION}. Received: {version!r}. "
+            f"{source}: `schema_version` must be {SCHEMA_VERSION}. Received: {version!r}. "
             "Run `cham export` again."
         )
-    return settings_from_dict(Description, values, source=str(file))
+    return settings_from_dict(Description, values, source=source)

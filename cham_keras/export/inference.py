@@ -7,7 +7,7 @@ Comes in: a run. Goes out: a Keras model with every output that an export has.
 import keras
 import numpy as np
 
-from cham_keras.models import with_attention
+from cham_keras.models import has_attention, with_attention
 from cham_keras.runs import Run
 
 #: Name of the layer before the softmax, in every model of `cham_keras.models`.
@@ -15,15 +15,19 @@ LOGITS_LAYER_NAME = "logits"
 
 
 def inference_model(run: Run) -> keras.Model:
-    """The model of a run with the outputs `probabilities`, `logits` and `attention`.
+    """The model of a run with the outputs `probabilities`, `logits` and, of a model that has
+    it, `attention`.
 
     Raises:
         FileNotFoundError: the run has no model.
     """
     model = run.load_model()
-    both = with_attention(model)
     logits = model.get_layer(LOGITS_LAYER_NAME).output
-    return keras.Model(both.input, {**both.output, "logits": logits}, name=model.name)
+    outputs = {"probabilities": model.output}
+    if has_attention(model):
+        both = with_attention(model)
+        model, outputs = both, both.output
+    return keras.Model(model.input, {**outputs, "logits": logits}, name=model.name)
 
 
 class KerasScorer:
@@ -48,8 +52,8 @@ class KerasScorer:
 
         Returns:
             `probabilities` (batch, time, classes), `clip_probabilities` (batch,
-            classes), `logits` (batch, time, classes), `attention` (batch, time,
-            height, width).
+            classes), `logits` (batch, time, classes), and of a model that has it
+            `attention` (batch, time, height, width).
         """
         features = np.asarray(features, "float32")
         if lengths is None:

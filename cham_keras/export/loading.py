@@ -1,11 +1,12 @@
 """Running a SavedModel with TensorFlow alone: neither Keras nor this package is needed.
 
 Comes in: the folder of one version and arrays. Goes out: arrays. `video_classifier`
-uses it for exports. As a program, `python loading.py VERSION BATCHES.npz SCORES.npz`,
-it does the same where Keras and this package cannot be imported at all; `parity`
+uses it for exports. As a program, `python loading.py VERSION REQUESTS.pickle ANSWERS.pickle`,
+it answers requests where Keras and this package cannot be imported at all; `parity`
 starts it so. For that, nothing of the package may be imported here.
 """
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 SIGNATURE = "serving_default"
 
@@ -49,6 +51,12 @@ class LoadedSavedModel:
         self._signature = self._loaded.signatures[SIGNATURE]
         #: (batch, time, height, width, channels) with None for what is free.
         self.features_shape = self._signature.structured_input_signature[1]["features"].shape
+
+    def call(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Calls any signature with arrays; strings go in as arrays of `bytes` objects."""
+        tensors = {name: tf.constant(array) for name, array in inputs.items()}
+        outputs = self._loaded.signatures[signature](**tensors)
+        return {name: _array(output) for name, output in outputs.items()}
 
     def __call__(
         self, features: np.ndarray, lengths: np.ndarray | None = None
@@ -93,22 +101,30 @@ def _array(output: tf.Tensor) -> np.ndarray:
     return array
 
 
-def main(folder: str, batches_file: str, scores_file: str) -> None:
-    """Scores the batches of a file and writes the scores into another.
+def signatures_of(folder: Path) -> list[str]:
+    """Names of a SavedModel's signatures, sorted; read from its file, without loading it."""
+    content = (Path(folder) / "saved_model.pb").read_bytes()
+    definitions = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0].signature_def
+    return sorted(name for name in definitions if not name.startswith("__"))
+
+
+def main(folder: str, requests_file: str, answers_file: str, repeats: str = "0") -> None:
+    """Answers the requests of a file.
 
     Args:
         folder: folder of one version.
-        batches_file: NumPy archive with `features/<i>` and `lengths/<i>` for the
-            batches i = 0, 1, ….
-        scores_file: NumPy archive to write, with `<output>/<i>`.
+        requests_file: a pickled list of (signature, {input: array}).
+        answers_file: gets a pickled dictionary; `answers`, a dictionary of arrays for each
+            request.
+        repeats: of no use here; the program of the C library takes times.
     """
-    model = LoadedSavedModel(Path(folder))
-    scores = {}
-    with np.load(batches_file) as batches:
-        for number in range(len(batches) // 2):
-            outputs = model(batches[f"features/{number}"], batches[f"lengths/{number}"])
-            scores.update({f"{name}/{number}": output for name, output in outputs.items()})
-    np.savez(scores_file, **scores)  # type: ignore[arg-type]
+    del repeats
+    loaded = LoadedSavedModel(Path(folder))
+    answers = []
+    # Written by the process that started this one.
+    for signature, inputs in pickle.loads(Path(requests_file).read_bytes()):
+        answers.append(loaded.call(signature, inputs))
+    Path(answers_file).write_bytes(pickle.dumps({"answers": answers, "seconds": []}))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ class Prediction:
         frame_numbers: (steps,) ints, the video's frames that the model saw, counted from 0.
         probabilities: (steps, classes) float32, after each frame.
         clip_probabilities: (classes,) float32, their mean.
-        attention: (steps, height, width) float32, where the model looked in each frame.
+        attention: (steps, height, width) float32, where the model looked in each frame;
+            None for a model without attention.
     """
 
     video: Path
@@ -25,7 +26,7 @@ class Prediction:
     frame_numbers: np.ndarray
     probabilities: np.ndarray
     clip_probabilities: np.ndarray
-    attention: np.ndarray
+    attention: np.ndarray | None
 
     def top(self, k: int | None = None) -> list[tuple[str, float]]:
         """The classes with the highest probabilities, best first.
@@ -53,5 +54,5 @@ class Prediction:
             "clip_probabilities": self.clip_probabilities.tolist(),
             "frame_numbers": self.frame_numbers.tolist(),
             "probabilities": self.probabilities.tolist(),
-            "attention": self.attention.tolist(),
+            "attention": None if self.attention is None else self.attention.tolist(),
         }

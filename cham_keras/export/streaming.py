@@ -1,41 +1,65 @@
 """The signatures of a SavedModel that is asked frame by frame.
 
 Comes in: the inference model of a run. Goes out: one step as the signature `step`,
-beside the one for clips, with the same weights; for models that start from the
-mean of a clip's features also `start`. `saved_model` adds them where asked.
+beside the one for clips, with the same weights; `initial_states`, or for models that
+start from the mean of a clip's features `start`. `signatures` adds them to an export.
 """
 
 import keras
 import tensorflow as tf
 
 from cham_keras.models import streaming
+from cham_keras.models.recurrent_step import STEP_LAYER_NAME
 from cham_keras.models.start_states import start_model
 
 STEP_SIGNATURE = "step"
 START_SIGNATURE = "start"
+INITIAL_SIGNATURE = "initial_states"
 
 
 def add_streaming_signatures(archive: keras.export.ExportArchive, model: keras.Model) -> None:
-    """Adds the signature `step`, and `start` where the model needs it.
+    """Adds the signature `step`, and the one that gives the states to begin with.
 
     `step` takes and gives what a model of `cham_keras.models.streaming` does, with
     tensors by name: `features` (batch, height, width, channels) and the states in;
     `probabilities` (batch, classes), `attention` (batch, height, width) and the new
-    states out. Zeros are the states before the first frame.
+    states out.
 
-    `start` takes `features` (batch, time, height, width, channels) and `lengths`
-    (batch,) of whole clips and gives the states that `step` starts with, for models
-    that start from the mean of the features.
+    `initial_states` takes `streams` (batch,) int32, whatever numbers, one for each stream
+    that begins, and gives their states: zeros, or the trained ones.
+
+    `start` stands in its place for models that start from the mean of a clip's features:
+    it takes `features` (batch, time, height, width, channels) and `lengths` (batch,) of
+    whole clips, or of the first frames of a stream.
 
     Args:
         archive: what is exported.
         model: as `inference.inference_model` gives it.
     """
     clip_model = keras.Model(model.input, model.output["probabilities"], name=model.name)
-    _add(archive, STEP_SIGNATURE, streaming(clip_model))
-    start = start_model(clip_model)
-    if start is not None:
-        _add(archive, START_SIGNATURE, start)
+    step = streaming(clip_model)
+    _add(archive, STEP_SIGNATURE, step)
+    starts = step.get_layer(STEP_LAYER_NAME)
+    if starts.starts_from_zeros or starts.learned_start is not None:
+        shape = step.input["features"].shape[1:]
+        archive.add_endpoint(
+            INITIAL_SIGNATURE,
+            _initial_states_function(starts.first_states((1, *shape))),
+            input_signature=[tf.TensorSpec((None,), tf.int32, name="streams")],
+        )
+    else:
+        _add(archive, START_SIGNATURE, start_model(clip_model))
+
+
+def _initial_states_function(of_one_stream):
+    def initial_states(streams):
+        return {
+            # (1, ...) -> (batch, ...)
+            name: tf.repeat(tf.constant(state), tf.size(streams), axis=0)
+            for name, state in of_one_stream.items()
+        }
+
+    return initial_states
 
 
 def _add(archive: keras.export.ExportArchive, signature: str, model: keras.Model) -> None:

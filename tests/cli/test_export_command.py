@@ -33,7 +33,9 @@ def said(text: str) -> str:
 def test_a_run_is_exported_checked_and_predicts(run_folder, video, tmp_path, capsys):
     cham("export", run_folder, "--out", tmp_path / "export", "--check")
     printed = said(capsys.readouterr().out)
-    assert "Same scores as the Keras model: largest difference" in printed
+    for program in ("TensorFlow's C library", "TensorFlow's Python"):
+        assert f"Same scores as the Keras model with {program}: largest difference" in printed
+    assert "Latency, C library" in printed
     assert "over 8 clips" in printed
     assert f"Next: cham predict VIDEO --model {tmp_path / 'export'}" in printed
 
@@ -54,8 +56,8 @@ def test_a_run_is_exported_checked_and_predicts(run_folder, video, tmp_path, cap
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ((), "Exactly one of --run and --model must be given. Received: neither."),
-        (("--run", "RUN", "--model", "RUN"), "Exactly one of --run and --model"),
+        ((), "Exactly one of --run, --model and --server must be given. Received: none"),
+        (("--run", "RUN", "--model", "RUN"), "Exactly one of --run, --model and --server"),
         (("--model", "RUN"), "is no export"),
         (("--run", "nowhere"), "is no run folder"),
         (("--run", "RUN", "--top-k", 4), "`top_k` must be from 1 to the number of classes, 3"),
@@ -82,7 +84,7 @@ def test_a_bad_export_gives_a_sentence_and_leaves_nothing(tmp_path, capsys):
 def test_scores_that_differ_are_no_mistake_of_the_user(run_folder, tmp_path, capsys, monkeypatch):
     from cham_keras.export import ParityError, saved_model
 
-    def differ(*_):
+    def differ(*_, **options):
         raise ParityError("The export must give the scores of the run.")
 
     monkeypatch.setattr(saved_model, "check_parity", differ)

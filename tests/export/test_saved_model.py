@@ -10,7 +10,7 @@ from export_testing import CLASSES, write_tiny_run
 from tensorflow.core.protobuf import saved_model_pb2
 
 from cham_keras import models
-from cham_keras.export import export_folder, export_saved_model, saved_model
+from cham_keras.export import export_folder, export_saved_model, saved_model, signatures
 from cham_keras.export.export_folder import publish, unfinished_version
 from cham_keras.export.loading import LoadedSavedModel
 
@@ -151,7 +151,7 @@ def test_a_failed_export_leaves_no_version(run, tmp_path, monkeypatch):
 
 def test_an_export_that_fails_its_check_leaves_no_version(run, tmp_path, monkeypatch):
     def other_scores(model, classes):
-        serve = serving_function(model, classes)
+        serve = clip_function(model, classes)
 
         def serve_others(features, lengths):
             outputs = serve(features, lengths)
@@ -159,8 +159,8 @@ def test_an_export_that_fails_its_check_leaves_no_version(run, tmp_path, monkeyp
 
         return serve_others
 
-    serving_function = saved_model.serving_function
-    monkeypatch.setattr(saved_model, "serving_function", other_scores)
+    clip_function = signatures.clip_function
+    monkeypatch.setattr(signatures, "clip_function", other_scores)
     with pytest.raises(RuntimeError, match="must give the scores of the run"):
         export_saved_model(run, tmp_path, check=True)
     assert list(tmp_path.iterdir()) == []
