@@ -157,6 +157,11 @@ PUBLIC_NAMES = {
         "open_served",
         "predict",
     ],
+    "cham_keras.export.other_formats": [
+        "CheckedFiles",
+        "export_litert",
+        "export_onnx",
+    ],
     "cham_keras.finetuning": [
         "FinetuningSettings",
         "FrameEvaluationSettings",
