@@ -26,6 +26,7 @@ from cham_keras.export.export_folder import version_folder
 from cham_keras.export.frame_signature import FRAMES_SIGNATURE
 from cham_keras.export.parity_cases import Case, parity_cases
 from cham_keras.export.streaming import STEP_SIGNATURE
+from cham_keras.progress import stderr, track
 from cham_keras.runs import Run
 from cham_keras.runs.run_folder import require_same_features
 from cham_keras.serving import run_requests
@@ -67,7 +68,7 @@ class ParityReport:
         differences: by program and then by `signature/output`: the largest difference,
             absolute, or as a share of the output's largest number where that is above one.
         latency: of the C library, a row for each request: signature, `shape` of its largest
-            input, `median_ms` and `p95_ms` of 20 calls.
+            input, `median_ms` and `p95_ms` of 20 calls, or of as many as five seconds allow.
         tolerance: what the differences had to stay below; frames have their own.
     """
 
@@ -128,11 +129,11 @@ def check_parity(
     folder = version_folder(export)
     streams = STEP_SIGNATURE in loading.signatures_of(folder)
     # Other hardware rounds in another way, which is no fault of the export.
-    with keras.device("cpu:0"):
+    with keras.device("cpu:0"), stderr.status("asking the Keras model"):
         cases = parity_cases(run, batches, streams=streams, backbone=backbone)
     requests = [(case.signature, case.inputs) for case in cases]
     differences, latency = {}, []
-    for name, program in PROGRAMS.items():
+    for name, program in track(list(PROGRAMS.items()), "asking the export, programs"):
         timed = program == PROGRAMS["TensorFlow's C library"]
         found = answers_without_keras(folder, requests, program, _REPEATS if timed else 0)
         differences[name] = case_differences(cases, found["answers"], run.manifest.classes)
@@ -224,7 +225,8 @@ def answers_without_keras(
         folder: folder of one version.
         requests: a signature and its inputs each.
         program: one of `PROGRAMS`.
-        repeats: so many times each is called again and timed.
+        repeats: so many times each is called again and timed; fewer, where that would take
+            more than five seconds.
 
     Returns:
         `answers`, a dictionary of arrays for each request, and `seconds`.

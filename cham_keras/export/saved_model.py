@@ -27,6 +27,7 @@ from cham_keras.export.server_files import (
 from cham_keras.export.signatures import can_stream, write_signatures
 from cham_keras.export.warmup_requests import write_warmup_requests
 from cham_keras.files import write_json
+from cham_keras.progress import stderr, track
 from cham_keras.runs import Run
 from cham_keras.serving import ServedModel, StatusError
 from cham_keras.serving.warmup import replay_warmup
@@ -113,11 +114,12 @@ def export_saved_model(
     backbone = load_backbone_from_spec(run.manifest.backbone, weights) if frames else None
     description = describe_run(run)
     with unfinished_version(out) as temporary:
-        write_signatures(
-            *(model, run, description, temporary),
-            streaming=streaming and can_stream(run, model),
-            backbone=backbone,
-        )
+        with stderr.status("writing the signatures"):
+            write_signatures(
+                *(model, run, description, temporary),
+                streaming=streaming and can_stream(run, model),
+                backbone=backbone,
+            )
         check_graph(temporary)
         write_description(description, temporary)
         (temporary / LABELS_FILE).parent.mkdir(exist_ok=True)
@@ -142,8 +144,11 @@ def _warm_up(folder, description, batch_sizes, name) -> None:
             f"TensorFlow's C library must load the export. It says: {error.message}"
         ) from error
     try:
-        write_warmup_requests(model, description, batch_sizes, name)
-        replay_warmup(model, folder)
+        num_records = write_warmup_requests(model, description, batch_sizes, name)
+        # The first call with a shape prepares much; of a large model this takes a minute.
+        replay_warmup(
+            model, folder, lambda records: track(records, "warm-up requests", num_records)
+        )
     except ValueError as error:
         raise RuntimeError(f"Every warm-up request must be answered. {error}") from error
     finally:

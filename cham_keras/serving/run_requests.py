@@ -4,7 +4,8 @@
 
 REQUESTS.pickle holds a list of (signature, {input: array}); ANSWERS.pickle gets a dictionary:
 `answers`, for each request {output: array} or (code, message) where it was refused;
-`seconds`, for each the times of REPEATS further calls; `version` of TensorFlow. XLA is off, as
+`seconds`, for each the times of REPEATS further calls, or of as many as begin within five
+seconds; `version` of TensorFlow. XLA is off, as
 in a model server. Together with `c_library.py` and `served_model.py` beside it, this file may be
 taken to an environment with another TensorFlow.
 """
@@ -19,6 +20,9 @@ if __name__ == "__main__":
     sys.modules.update({"keras": None, "tf_keras": None, "cham_keras": None})  # type: ignore[dict-item]
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+#: A large model on large batches would be called for many minutes.
+_SECONDS_PER_REQUEST = 5.0
+
 
 def main(folder: str, requests_file: str, answers_file: str, repeats: str = "0") -> None:
     """Answers the requests of a file; see above."""
@@ -29,10 +33,10 @@ def main(folder: str, requests_file: str, answers_file: str, repeats: str = "0")
     model = ServedModel(Path(folder))
     answers, seconds = [], []
     for signature, inputs in requests:
-        times = []
+        times: list[float] = []
         try:
             answers.append(model.run(signature, inputs))
-            for _ in range(int(repeats)):
+            while len(times) < int(repeats) and sum(times) < _SECONDS_PER_REQUEST:
                 start = time.perf_counter()
                 model.run(signature, inputs)
                 times.append(time.perf_counter() - start)

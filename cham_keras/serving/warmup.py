@@ -6,7 +6,7 @@ do the same with `replay_warmup`.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import google_crc32c
@@ -25,12 +25,17 @@ WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_RECORDS = 1000
 
 
-def replay_warmup(model: ServedModel, folder: Path) -> int:
+def replay_warmup(
+    model: ServedModel,
+    folder: Path,
+    around: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
+) -> int:
     """Runs the warm-up requests of a version.
 
     Args:
         model: the loaded version.
         folder: the version's folder; it may be without requests.
+        around: what the records pass through as they are read, such as a progress bar.
 
     Returns:
         the number of records.
@@ -43,7 +48,7 @@ def replay_warmup(model: ServedModel, folder: Path) -> int:
     if not path.is_file():
         return 0
     count = 0
-    for count, record in enumerate(_records_of(path), start=1):
+    for count, record in enumerate(around(_records_of(path)), start=1):
         if count > MAX_RECORDS:
             raise ValueError(
                 f"{path} must hold at most {MAX_RECORDS} records. Received: more. Leave some out."
