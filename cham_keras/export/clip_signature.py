@@ -62,6 +62,9 @@ def checks_of_lengths(clips: tf.Tensor, lengths: tf.Tensor) -> list[tf.Operation
         lengths: what was sent for them.
     """
     batch, time = tf.unstack(tf.shape(clips)[:2])
+    some_clips = tf.debugging.Assert(
+        batch >= 1, ["A request must hold at least one clip. Received: none, with lengths", lengths]
+    )
     one_a_clip = tf.debugging.Assert(
         tf.equal(tf.size(lengths), batch),
         [
@@ -77,4 +80,4 @@ def checks_of_lengths(clips: tf.Tensor, lengths: tf.Tensor) -> list[tf.Operation
         ],
         summarize=8,
     )
-    return [one_a_clip, within_time]
+    return [some_clips, one_a_clip, within_time]

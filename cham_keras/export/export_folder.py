@@ -7,6 +7,7 @@ any moment. So a version is written under another name and then renamed.
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from pathlib import Path
 from cham_keras.export.description import Description, read_description
 
 SAVED_MODEL_FILE = "saved_model.pb"
+
+#: What the name of a version begins with that is being written.
+_UNFINISHED = ".unfinished-"
+_SECONDS_OF_A_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,23 @@ def unfinished_version(base: Path) -> Iterator[Path]:
     `publish` makes a version of it. It is gone when the block ends without.
     """
     base.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=base))
+    _remove_left_behind(base)
+    temporary = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base))
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_left_behind(base: Path) -> None:
+    # Of exports that were killed. A younger one may still be written by another process.
+    for folder in base.glob(f"{_UNFINISHED}*"):
+        try:
+            age_s = time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+        except FileNotFoundError:  # the other process has just finished
+            continue
+        if age_s > _SECONDS_OF_A_DAY:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(temporary: Path, base: Path) -> Path:

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from cham_keras.export.export_folder import unfinished_version
 from cham_keras.export.loading import LoadedSavedModel
 
 
@@ -57,3 +58,18 @@ def test_a_killed_export_leaves_no_version(run, tmp_path, part):
     _, error = next_one.communicate(timeout=300)
     assert next_one.returncode == 0, error
     assert versions(base) == ["1"]
+
+
+def test_what_a_killed_export_left_goes_with_an_export_on_a_later_day(tmp_path):
+    ages_h = {".unfinished-old": 25, ".unfinished-young": 23, "1": 99, "mine": 99}
+    for name, age_h in ages_h.items():
+        (tmp_path / name / "variables").mkdir(parents=True)
+        (tmp_path / name / "saved_model.pb").write_text("")
+        then = time.time() - age_h * 3600
+        for path in (*(tmp_path / name).rglob("*"), tmp_path / name):
+            os.utime(path, (then, then))
+    # Still being written: its folder is old, a file in it is new.
+    os.utime(tmp_path / ".unfinished-young", (0, 0))
+    with unfinished_version(tmp_path):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {".unfinished-young", "1", "mine"}

@@ -194,6 +194,20 @@ def test_frames_that_are_no_pictures_are_refused(served, pictures, frame, length
     assert error.value.code == 3
 
 
+@pytest.mark.parametrize("signature", ["serving_default", "predict_examples", "classify"])
+def test_a_request_without_clips_is_refused_with_the_rule(served, signature):
+    inputs = {
+        name: np.zeros(
+            [0, *(size or 2 for size in info.shape[1:])],
+            object if info.dtype_name == "string" else info.dtype_name,
+        )
+        for name, info in served.signatures[signature].inputs.items()
+    }
+    with pytest.raises(StatusError, match="must hold at least one clip. Received: none") as error:
+        served.run(signature, inputs)
+    assert error.value.code == 3
+
+
 def test_a_server_tells_how_videos_become_features(served):
     told = served.run("description", {"clients": np.zeros(2, "int32")})["description"]
     assert told.shape == (2,) and told[0] == told[1]
