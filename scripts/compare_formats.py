@@ -2,7 +2,7 @@
 
     python scripts/compare_formats.py RUN [--repeats 100]
 
-Needs the extras `onnx` and `litert`. Each runtime uses all processors, as it does by default;
+Needs the extras `onnx` and `litert`. Each runtime has as many threads as it takes by default;
 features are drawn. The SavedModel is run by TensorFlow's C library, as in a model server.
 """
 
