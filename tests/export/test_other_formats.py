@@ -158,6 +158,26 @@ def test_a_broken_weight_is_found_and_what_was_there_stays(
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("signature", ["serving_default", "step", "start"])
+def test_every_signature_of_a_file_is_compared(
+    format_name, signature, shards, tmp_path, monkeypatch
+):
+    run = write_tiny_run(tmp_path / "run", shards, "fc_attention")
+    answers = {"onnx": OnnxFiles, "litert": LiteRTFile}[format_name]
+    right = answers.answer
+
+    def wrong(self, asked, inputs):
+        outputs = right(self, asked, inputs)
+        if asked == signature:
+            outputs = {name: array + 1e-3 for name, array in outputs.items()}
+        return outputs
+
+    monkeypatch.setattr(answers, "answer", wrong)
+    with pytest.raises(ParityError, match=f"Received differences: {signature}/"):
+        EXPORTS[format_name](run, tmp_path / f"model{SUFFIXES[format_name]}")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
 def test_a_model_without_states_has_the_signature_of_clips_only(format_name, shards, tmp_path):
     run = write_tiny_run(tmp_path / "run", shards, "softmax_regression")
     checked = EXPORTS[format_name](run, tmp_path / "files" / f"model{SUFFIXES[format_name]}")
