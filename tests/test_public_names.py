@@ -231,7 +231,19 @@ PUBLIC_NAMES = {
         "trained",
     ],
     "cham_keras.training.callbacks": [],
-    "cham_keras.tuning": ["CHAMHyperModel", "Search", "SearchSpace", "Trial", "tune"],
+    "cham_keras.tuning": [
+        "CHAMHyperModel",
+        "ChiefUnreachableError",
+        "Cluster",
+        "Search",
+        "SearchSpace",
+        "Trial",
+        "TrialCost",
+        "best_trade_offs",
+        "importances",
+        "tune",
+        "wide_space",
+    ],
 }
 
 NAMES = [(package, name) for package, names in PUBLIC_NAMES.items() for name in names]

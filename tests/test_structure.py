@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cham_keras"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-TOOLS = {"paths", "files", "settings", "progress"}
+TOOLS = {"paths", "files", "settings", "progress", "process_memory"}
 MODEL_PARTS = {"layers", "losses", "metrics", "models"}
 RUNS_AND_ABOVE = {"runs", "data"} | MODEL_PARTS | TOOLS
 STAGES = {"training", "finetuning", "evaluation", "attention", "export", "tuning"}
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "files": TOOLS,
     "settings": TOOLS,
     "progress": TOOLS,
+    "process_memory": TOOLS,
     "data": TOOLS,
     "runs": {"data", "models", "settings", "files", "paths"},
     "recipes": RUNS_AND_ABOVE,

@@ -69,12 +69,12 @@ class KerasSystem(System):
         return np.asarray(keras.ops.convert_to_numpy(tensor)).astype("float32")
 
     def memory_bytes(self) -> tuple[int, int]:
-        from cham_keras.benchmark.memory_reading import peak_resident_bytes, resident_bytes
+        from cham_keras.process_memory import peak_resident_bytes, resident_bytes
 
         return self._backend.device_memory() or (resident_bytes(), peak_resident_bytes())
 
     def reset_peak_memory(self) -> None:
-        from cham_keras.benchmark.memory_reading import reset_peak
+        from cham_keras.process_memory import reset_peak
 
         if self._backend.device_memory() is None:
             reset_peak()

@@ -99,14 +99,14 @@ class TorchSystem(System):
         return tensor.detach().float().cpu().numpy()
 
     def memory_bytes(self) -> tuple[int, int]:
-        from cham_keras.benchmark.memory_reading import peak_resident_bytes, resident_bytes
+        from cham_keras.process_memory import peak_resident_bytes, resident_bytes
 
         if self._device.type == "cuda":
             return torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
         return resident_bytes(), peak_resident_bytes()
 
     def reset_peak_memory(self) -> None:
-        from cham_keras.benchmark.memory_reading import reset_peak
+        from cham_keras.process_memory import reset_peak
 
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()

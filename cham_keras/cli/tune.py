@@ -1,7 +1,7 @@
-"""`cham tune`: shards in, the best settings out."""
+"""`cham tune`: shards in, the best trade-offs out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.markdown import Markdown
@@ -10,7 +10,7 @@ from rich.markup import escape
 from cham_keras.cli.locations import Location
 from cham_keras.progress import stdout
 from cham_keras.runs.settings import RunSettings
-from cham_keras.tuning.search_space import SearchSpace
+from cham_keras.tuning.search_space import SearchSpace, wide_space
 
 
 def tune(
@@ -18,33 +18,77 @@ def tune(
     *,
     out: Path,
     max_trials: int = 10,
+    strategy: Literal["random", "bayesian", "hyperband"] = "random",
+    wide: Annotated[bool, Parameter(negative="")] = False,
+    max_parameters: int | None = None,
+    memory_limit_gib: float | None = None,
+    role: Literal["alone", "chief", "worker"] | None = None,
+    address: str | None = None,
+    patience: float = 60.0,
     space: Annotated[SearchSpace, Parameter(negative_iterable="")] = SearchSpace(),  # noqa: B008
     run: Annotated[RunSettings, Parameter(name="*")] = RunSettings(),  # noqa: B008  frozen
 ) -> None:
-    """Search kernel sizes and channels with keras-tuner.
+    """Search kernel sizes, channels and the rest with keras-tuner.
 
-    Each trial is a training run that the split `validation` scores. Writes best.toml,
-    which `cham --settings best.toml train` takes as it is, and trials.md. A search that
-    was broken off goes on where it was.
+    Each trial is a training run that the split `validation` scores; the first one has the
+    settings as they stand. Writes report.md with the best trade-offs of accuracy, parameters
+    and operations, a recipe for each that `cham --settings FILE train` takes as it is,
+    and best.toml. A search that was broken off goes on where it was.
 
     Examples:
 
         cham tune shards --out search --epochs 20
+        cham tune shards --out search --wide --max-trials 40 --max-parameters 200000
         cham tune shards --out search --space.filters 16 --space.filters 32
+
+    On several machines, the same command on each, with the role:
+
+        cham tune shards --out search --role chief --address 10.0.0.1:8765
+        cham tune shards --out trials --role worker --address 10.0.0.1:8765
 
     Parameters
     ----------
     shards
         Folder that `cham extract` has written, with a split `validation`.
     out
-        The folder to write; one with a search goes on with it.
+        The folder to write; one with a search goes on with it. Of a worker, where its trials
+        lie.
     max_trials
         Number of combinations to try; all, if there are fewer.
+    strategy
+        random; bayesian, by a Gaussian process over what was tried; hyperband, many models
+        for a few epochs and the better ones for more, up to --epochs.
+    wide
+        Search every setting: also attention, skip, head, dropout, frames, batch, learning rate.
+        Those that --space names have its values.
+    max_parameters
+        A model with more weights is not started.
+    memory_limit_gib
+        Nor is one that needs more memory to train; by default this machine's memory.
+    role
+        On several machines: one chief, which has the books and trains nothing, and workers. By
+        default as KERASTUNER_TUNER_ID says, otherwise alone.
+    address
+        The chief's HOST:PORT; by default from KERASTUNER_ORACLE_IP and _PORT.
+    patience
+        Seconds of silence after which a chief gives a worker's trial to another, and a worker
+        gives up its chief.
     """
+    from cham_keras.tuning import Cluster
     from cham_keras.tuning import tune as tune_on_shards
+    from cham_keras.tuning.report import report_as_markdown
 
-    search = tune_on_shards(shards, out, run, space, max_trials)
-    stdout.print(Markdown(search.to_markdown()))
+    search = tune_on_shards(
+        *(shards, out, run, wide_space(space, run.model.name) if wide else space, max_trials),
+        strategy=strategy,
+        max_parameters=max_parameters,
+        memory_limit_bytes=None if memory_limit_gib is None else round(memory_limit_gib * 2**30),
+        cluster=Cluster.of(role, address, patience),
+    )
+    if search is None:
+        stdout.print("The search has ended; its chief has the results.")
+        return
+    stdout.print(Markdown(report_as_markdown(search)))
     best = out / "best.toml"
     stdout.print(f"{best} holds the best settings. Next:", markup=False)
     # Not broken into lines, to be copied.

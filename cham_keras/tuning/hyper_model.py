@@ -1,4 +1,4 @@
-"""What keras-tuner varies: kernel sizes and channels of a model."""
+"""What keras-tuner varies: kernel sizes, channels and the rest of a run's settings."""
 
 import dataclasses
 
@@ -6,15 +6,19 @@ import keras
 import keras_tuner
 
 from cham_keras.runs import RunSettings, build_model
+from cham_keras.runs.model_building import settings_of_model
 from cham_keras.training import compile_model
-from cham_keras.tuning.search_space import SearchSpace
+from cham_keras.tuning.search_space import SearchSpace, Value, with_values
 
 #: The models that have what is searched.
 _WITH_KERNELS = ("cham", "conv_attention", "conv_alstm")
 
+#: Under this name Hyperband says how many epochs a trial has.
+_EPOCHS = "tuner/epochs"
+
 
 class CHAMHyperModel(keras_tuner.HyperModel):
-    """A model of this package whose kernel sizes and channels a tuner chooses.
+    """A model of this package whose kernel sizes, channels and so on a tuner chooses.
 
     `tune` searches with it; it goes into any other tuner of keras-tuner as well.
 
@@ -27,7 +31,8 @@ class CHAMHyperModel(keras_tuner.HyperModel):
             epochs.
 
     Raises:
-        ValueError: the model of `base` has no kernels to choose.
+        ValueError: the model of `base` has no kernels to choose, or not a setting that is
+            searched.
 
     Example:
 
@@ -49,24 +54,35 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         steps_per_epoch: int | None = None,
     ):
         super().__init__(name=base.model.name)
+        self.space = space or SearchSpace()
         if base.model.name not in _WITH_KERNELS:
             raise ValueError(
                 f"`model.name` must be a model with kernels: {', '.join(_WITH_KERNELS)}. "
                 f"Received: {base.model.name}."
             )
+        known = settings_of_model(base.model)
+        of_models = {field.name for field in dataclasses.fields(base.model)}
+        for name in self.space.choices():
+            if name in of_models and name not in known:
+                raise ValueError(
+                    f"`space.{name}` is no setting of the model {base.model.name}. "
+                    "Leave it out, or choose another `model.name`."
+                )
         self.base = base
         self.feature_shape = feature_shape
         self.num_classes = num_classes
-        self.space = space or SearchSpace()
         self.steps_per_epoch = steps_per_epoch
 
     def settings_of(self, hp: keras_tuner.HyperParameters) -> RunSettings:
         """The base settings with the values of one trial in their places."""
-        chosen = {
-            name: hp.Choice(name, list(choices), ordered=True)
-            for name, choices in self.space.choices().items()
-        }
-        return dataclasses.replace(self.base, model=dataclasses.replace(self.base.model, **chosen))
+        chosen = {}
+        for name, choices in self.space.choices().items():
+            numbers = not isinstance(choices[0], str)
+            chosen[name] = _nearest(hp.Choice(name, list(choices), ordered=numbers), choices)
+        run_settings = with_values(self.base, chosen)
+        if _EPOCHS in hp.values:
+            return dataclasses.replace(run_settings, epochs=hp.values[_EPOCHS])
+        return run_settings
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles the model of one trial, from the same seed each time."""
@@ -77,3 +93,10 @@ class CHAMHyperModel(keras_tuner.HyperModel):
         )
         compile_model(model, run_settings, self.steps_per_epoch)
         return model
+
+
+def _nearest(value: Value, choices: tuple[Value, ...]) -> Value:
+    # Between machines keras-tuner sends numbers in 32 bits, where 0.001 is another number.
+    if isinstance(value, float):
+        return min(choices, key=lambda choice: abs(choice - value))  # type: ignore[operator]
+    return value

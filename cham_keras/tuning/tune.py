@@ -1,21 +1,38 @@
-"""The search: shards in, the best settings out, as a file that `cham train` takes."""
+"""The search: shards in, the best trade-offs out, as files that `cham train` takes.
 
+`proposals` says what is tried, `tuner` how a trial runs, `report` what is left to read,
+`cluster` how several machines share the work.
+"""
+
+import hashlib
+import json
 import math
 from pathlib import Path
 
 import keras_tuner
+from rich.live import Live
 
 from cham_keras.data import Manifest, read_manifest, write_manifest
 from cham_keras.paths import AnyPath, as_path
+from cham_keras.progress import stderr
 from cham_keras.runs import RunSettings
-from cham_keras.settings import read_settings, settings, write_settings
+from cham_keras.runs.run_folder import LAST_MODEL_FILE, MODEL_FILE
+from cham_keras.settings import read_settings, settings, settings_to_dict, write_settings
 from cham_keras.training import resolve
+from cham_keras.tuning.cluster import Cluster, chief_errors_named, run_chief
 from cham_keras.tuning.hyper_model import CHAMHyperModel
-from cham_keras.tuning.search import Search
-from cham_keras.tuning.search_space import SearchSpace
-from cham_keras.tuning.tuner import ShuffledCombinations, TrainingTuner
+from cham_keras.tuning.proposals import OBJECTIVE, Proposals, Strategy, make_oracle
+from cham_keras.tuning.report import write_report
+from cham_keras.tuning.search_space import SearchSpace, Values, values_in, why_invalid, with_values
+from cham_keras.tuning.trade_offs import best_trade_offs
+from cham_keras.tuning.trial_cost import physical_memory_bytes
+from cham_keras.tuning.trials import Search
+from cham_keras.tuning.tuner import TrainingTuner, ended_trials
+from cham_keras.tuning.watch import SearchWatch, log_hparams
 
 SEARCH_FILE = "search.toml"
+LOGS_FOLDER = "tensorboard"
+_PLAN = "plan"
 
 
 @settings
@@ -26,6 +43,10 @@ class SearchSettings:
     """All settings that are not searched."""
     space: SearchSpace
     """The values that are tried."""
+    strategy: Strategy = "random"
+    """How the next trial is chosen."""
+    max_parameters: int | None = None
+    """A model with more weights is not started."""
 
 
 def tune(
@@ -34,37 +55,60 @@ def tune(
     settings: RunSettings | None = None,
     space: SearchSpace | None = None,
     max_trials: int = 10,
-) -> Search:
-    """Searches kernel sizes and channels by random search.
+    *,
+    strategy: Strategy = "random",
+    max_parameters: int | None = None,
+    memory_limit_bytes: int | None = None,
+    cluster: Cluster | None = None,
+) -> Search | None:
+    """Searches kernel sizes, channels and whatever else the space names.
 
     Each trial is a run of `train` with the same seed, on the split `train`; the best
-    accuracy over the clips of `validation` is its score. No combination is tried twice.
-    A model that is too large for the memory, or whose loss diverges, fails and stands at
-    the end of the table. A search that was broken off goes on where it was, and one that
-    has ended goes on with a larger `max_trials`.
+    accuracy over the clips of `validation` is its score. The first trial is that of the settings
+    as they stand, where they are in the space. No combination is tried twice, and none that
+    does not go together. A model that is too large for the memory, or whose loss diverges,
+    fails and stands at the end of the table. A search that was broken off goes on where it
+    was, and the trial in it from its checkpoint; one that has ended goes on with a larger
+    `max_trials`.
 
     Args:
         shards: a folder that `cham extract` has written, with a split `validation`.
         out: the folder to write: new, empty, or with a search to go on with.
         settings: all settings that are not searched.
         space: the values that are tried.
-        max_trials: number of combinations; all, if there are fewer.
+        max_trials: number of combinations; all, if there are fewer. Hyperband has its own.
+        strategy: "random"; "bayesian", by a Gaussian process over what was tried; "hyperband",
+            many models for a few epochs and the better ones anew for more, up to
+            `settings.epochs`.
+        max_parameters: a model with more weights is not started.
+        memory_limit_bytes: nor is one that needs more memory to train; by default this
+            machine's memory.
+        cluster: what this process is in a search on several machines.
 
     Returns:
-        the search. In `out` lie `best.toml` and `trials.md`, written anew after each
-        trial, a run folder a trial, of which the best one's holds its model, and
-        keras-tuner's books.
+        the search; None of a worker, whose chief has it. In `out` lie `best.toml`, `report.md`
+        with `trade-offs.png`, `trials.md` and `trade-offs/<trial>.toml`, written anew after each
+        trial, a run folder a trial, of which the best trade-offs' hold their models,
+        TensorBoard's logs and keras-tuner's books.
 
     Raises:
         ValueError: the shards have no split `validation`, the model has no kernels or not
-            a setting that it was given, the folder holds a search with other settings or
-            shards, or no trial ended well.
+            a setting that it was given or that is searched, the folder holds a search with
+            other settings or shards, or no trial ended well.
         FileExistsError: the folder holds files and no search.
+        ChiefUnreachableError: a worker's chief is away for longer than its patience.
+        OSError: a chief cannot listen at its address.
     """
-    shards, out = as_path(shards), Path(out)
+    shards, out, cluster = as_path(shards), Path(out), cluster or Cluster()
     if max_trials < 1:
         raise ValueError(f"`max_trials` must be at least 1. Received: {max_trials}.")
-    plan = SearchSettings(resolve(settings or RunSettings()), space or SearchSpace())
+    base = resolve(settings or RunSettings())
+    if strategy == "hyperband" and base.epochs is None:
+        raise ValueError(
+            "Hyperband divides epochs among trials, so `epochs` must be given. Received: none. "
+            "Give --epochs, the longest that a trial may train."
+        )
+    plan = SearchSettings(base, space or SearchSpace(), strategy, max_parameters)
     manifest = read_manifest(shards)
     if "validation" not in manifest.splits:
         raise ValueError(
@@ -80,14 +124,29 @@ def tune(
         math.ceil(manifest.split("train").clips / plan.run.data.batch_size),
     )
     hyper_model.build(keras_tuner.HyperParameters())  # refuses settings before anything is written
-    _open_folder(out, plan, manifest)
-    oracle = ShuffledCombinations(plan.space.combinations(), max_trials, plan.run.seed)
-    tuner = TrainingTuner(oracle, hyper_model, shards, out)
-    try:
-        tuner.search()
-    except keras_tuner.errors.FatalError as error:
-        raise error.__cause__ or error from None
-    search = tuner.found()
+    proposals = _proposals(plan, manifest)
+    if cluster.role != "worker":
+        _open_folder(out, plan, manifest)
+    oracle = make_oracle(strategy, proposals, max_trials, base.epochs or 1)
+    # Workers see by it that they have the chief's settings.
+    oracle.hyperparameters.Fixed(_PLAN, _digest(plan))
+    with cluster.environment(), chief_errors_named(cluster):
+        tuner = TrainingTuner(
+            *(oracle, hyper_model, shards, out),
+            memory_limit_bytes or physical_memory_bytes(),
+            max_parameters,
+        )
+        if cluster.role == "worker":
+            _check_plan(tuner, plan, cluster)
+            _search(tuner)
+            return None
+        books = Books(oracle, hyper_model, out, manifest.split("validation").clips, proposals.first)
+        oracle.on_trial_ended = books.write
+        if cluster.role == "chief":
+            _serve(oracle, cluster, books)
+        else:
+            _search(tuner)
+    search = books.search()
     if search is None:
         raise ValueError(
             f"A search must have at least one trial that ends well. Received none in {out}; why "
@@ -95,6 +154,114 @@ def tune(
             "`optimizer.learning_rate`."
         )
     return search
+
+
+class Books:
+    """What has been found so far, from keras-tuner's books, and on the disk.
+
+    Args:
+        oracle: with the books.
+        hyper_model: makes settings of its values.
+        out: the folder of the search.
+        validation_clips: number of clips that give the scores.
+        first: values of the settings as they stood.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hyper_model: CHAMHyperModel,
+        out: Path,
+        validation_clips: int,
+        first: Values | None,
+    ):
+        self._oracle, self._hyper_model, self._out = oracle, hyper_model, out
+        self._validation_clips, self._first = validation_clips, first
+        self._watch = SearchWatch(oracle)
+        self.is_live = False
+
+    def search(self) -> Search | None:
+        """What the trials that have ended found; None if none has ended well."""
+        trials = ended_trials(self._oracle, self._hyper_model, self._out)
+        if not trials or not trials[0].succeeded:
+            return None
+        return Search(trials, self._out, self._validation_clips, self._first)
+
+    def write(self) -> None:
+        """Writes what has been found so far, and shows it."""
+        self._log_last()
+        search = self.search()
+        if search is not None:
+            kept = {trial.name for trial in best_trade_offs(search.trials)}
+            for trial in search.trials:  # models are large, and the run can be made again
+                (trial.run / LAST_MODEL_FILE).unlink(missing_ok=True)
+                if trial.name not in kept:
+                    (trial.run / MODEL_FILE).unlink(missing_ok=True)
+            write_report(search)
+        if not self.is_live:
+            stderr.print(self.table())
+
+    def table(self):
+        """The table of the terminal."""
+        return self._watch.table(ended_trials(self._oracle, self._hyper_model, self._out))
+
+    def _log_last(self) -> None:
+        name = self._oracle.end_order[-1]
+        trials = ended_trials(self._oracle, self._hyper_model, self._out)
+        (trial,) = [trial for trial in trials if trial.name == name]
+        if trial.succeeded:
+            metrics = {OBJECTIVE: trial.score, **trial.cost.to_metrics()}
+            log_hparams(self._out / LOGS_FOLDER, name, trial.values, metrics)
+
+
+def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
+    def goes(values: Values) -> bool:
+        return not why_invalid(with_values(plan.run, values), manifest.feature_shape)
+
+    proposals = Proposals(plan.space, values_in(plan.run, plan.space), plan.run.seed, goes)
+    if proposals.draw(0, ()) is None:
+        values = plan.space.combination(0)
+        reason = why_invalid(with_values(plan.run, values), manifest.feature_shape)
+        raise ValueError(
+            "A search space must hold a combination that goes together. Received one where "
+            f"none was found; for instance, {reason}."
+        )
+    return proposals
+
+
+def _search(tuner: TrainingTuner) -> None:
+    try:
+        tuner.search()
+    except keras_tuner.errors.FatalError as error:
+        raise error.__cause__ or error from None
+
+
+def _serve(oracle: keras_tuner.Oracle, cluster: Cluster, books: Books) -> None:
+    stderr.print(f"Chief at {cluster.address}. Workers: cham tune … --role worker", markup=False)
+    books.is_live = stderr.is_terminal
+    with Live(books.table(), console=stderr, auto_refresh=False) as live:
+
+        def watch() -> None:
+            if books.is_live:
+                live.update(books.table(), refresh=True)
+
+        run_chief(
+            oracle, cluster, tell=lambda sentence: stderr.print(sentence, markup=False), watch=watch
+        )
+
+
+def _digest(plan: SearchSettings) -> str:
+    text = json.dumps(settings_to_dict(plan), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_plan(tuner: TrainingTuner, plan: SearchSettings, cluster: Cluster) -> None:
+    theirs = tuner.oracle.get_space().values.get(_PLAN)
+    if theirs != _digest(plan):
+        raise ValueError(
+            f"A worker must have the settings of its chief at {cluster.address}. Received other "
+            "ones. Call it with the same options and settings file as the chief."
+        )
 
 
 def _open_folder(out: Path, plan: SearchSettings, manifest: Manifest) -> None:

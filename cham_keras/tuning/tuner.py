@@ -1,56 +1,44 @@
-"""The two parts of a search for keras-tuner: what is tried next, and how a trial runs.
+"""How a trial runs: as `train` does it, with its costs, its faults and its second start.
 
-`tune` puts them together. keras-tuner keeps the books, so that a search which was
-broken off goes on.
+Comes in: what an oracle of `proposals` has chosen. Goes out: score and costs into keras-tuner's
+books, which a search that was broken off goes on from. `tune` puts the two together.
 """
 
 import contextlib
+import gc
 import io
-import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
 
+from cham_keras.files import replacing_file
 from cham_keras.paths import AnyPath
+from cham_keras.process_memory import reset_peak
 from cham_keras.progress import stderr
-from cham_keras.runs.run_folder import LAST_MODEL_FILE, MODEL_FILE, open_run
-from cham_keras.training import NonFiniteLossError, train
+from cham_keras.runs import RunSettings, build_model
+from cham_keras.training import NonFiniteLossError, resolve, trained
+from cham_keras.tuning.cluster import signs_of_life
 from cham_keras.tuning.hyper_model import CHAMHyperModel
-from cham_keras.tuning.search import Search, Trial
+from cham_keras.tuning.proposals import OBJECTIVE
+from cham_keras.tuning.trial_cost import (
+    TrialCost,
+    least_memory_bytes,
+    measure_cost,
+    why_too_large,
+)
+from cham_keras.tuning.trials import Trial
 
-OBJECTIVE = "val_clip_accuracy"
 RUNS_FOLDER = "runs"
 BOOKS_FOLDER = "keras_tuner"
 
+#: So often a trial may take its process with it before it counts as failed.
+_MOST_STARTS = 3
 
-class ShuffledCombinations(keras_tuner.Oracle):
-    """Gives every combination once, in a random order that the seed decides.
-
-    keras-tuner's random search draws again and again and gives up after some
-    combinations that it has had, so it often misses the last ones of a small space;
-    and it takes the seed 0 for none.
-
-    Args:
-        combinations: values by setting.
-        max_trials: how many of them are tried.
-        seed: decides the order. A search that goes on has the same order.
-    """
-
-    def __init__(self, combinations: list[dict[str, int]], max_trials: int, seed: int):
-        super().__init__(
-            objective=keras_tuner.Objective(OBJECTIVE, "max"),
-            max_trials=min(max_trials, len(combinations)),
-            # A model that is too large for the memory says nothing of the others.
-            max_consecutive_failed_trials=len(combinations) + 1,
-        )
-        self.verbose = 0
-        self._order = random.Random(seed).sample(combinations, len(combinations))
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The values of the next trial."""
-        return {"status": "RUNNING", "values": self._order[len(self.start_order)]}
+#: What the shards or the disk are at fault for, and not a trial; the next one would meet it too.
+_OF_ALL_TRIALS = (ValueError, OSError)
 
 
 class TrainingTuner(keras_tuner.Tuner):
@@ -61,31 +49,42 @@ class TrainingTuner(keras_tuner.Tuner):
         hyper_model: makes settings of an oracle's values.
         shards: the folder of shards.
         out: the folder of the search.
+        memory_limit_bytes: what needs more is not started.
+        max_parameters: a model with more is not started; None for no limit.
     """
 
     def __init__(
         self,
-        oracle: ShuffledCombinations,
+        oracle: keras_tuner.Oracle,
         hyper_model: CHAMHyperModel,
         shards: AnyPath,
         out: Path,
+        memory_limit_bytes: int,
+        max_parameters: int | None = None,
     ):
         self._shards, self._out = shards, out
+        self._memory_limit_bytes = memory_limit_bytes
+        self._max_parameters = max_parameters
         with contextlib.redirect_stdout(io.StringIO()):  # it prints when it goes on
             super().__init__(
                 oracle, hypermodel=hyper_model, directory=out, project_name=BOOKS_FOLDER
             )
         self.save()  # a search that breaks off in its first trial can go on, too
 
-    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> float:
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains one model; the score is the accuracy of the epoch that is kept."""
-        values = trial.hyperparameters.values
-        number = self.oracle.start_order.index(trial.trial_id) + 1
-        chosen = ", ".join(f"{name} {value}" for name, value in values.items())
-        stderr.print(f"[bold]{number}/{self.oracle.max_trials}[/bold] {chosen}", highlight=False)
         run_settings = self.hypermodel.settings_of(trial.hyperparameters)
+        chosen = ", ".join(
+            f"{name} {trial.hyperparameters.values[name]}"
+            for name in self.hypermodel.space.choices()
+        )
+        stderr.print(f"[bold]trial {trial.trial_id}[/bold] {chosen}", highlight=False)
         try:
-            run = train(self._shards, self._run_folder(trial), run_settings, overwrite=True)
+            with signs_of_life(self.oracle, trial.trial_id, self.tuner_id):
+                return self._scored(trial.trial_id, run_settings)
+        except keras_tuner.errors.FailedTrialError as error:
+            stderr.print(f"failed: {error}", markup=False, highlight=False)
+            raise
         except Exception as error:
             failure = _failure_of_one_model(error)
             if failure is None:
@@ -93,49 +92,118 @@ class TrainingTuner(keras_tuner.Tuner):
                 raise keras_tuner.errors.FatalError(str(error)) from error
             stderr.print(f"failed: {failure}", markup=False, highlight=False)
             raise keras_tuner.errors.FailedTrialError(failure) from error
-        return run.metrics()["kept"][OBJECTIVE]
+
+    def _scored(self, trial_id: str, run_settings: RunSettings) -> dict[str, float]:
+        self._refuse_what_does_not_fit(run_settings)
+        folder = self.run_folder(trial_id)
+        with _counted_start(folder.with_name(f"{folder.name}.starts")):
+            reset_peak()
+            run = trained(self._shards, folder, run_settings)
+            cost = measure_cost(run)
+        return {OBJECTIVE: run.metrics()["kept"][OBJECTIVE], **cost.to_metrics()}
+
+    def _refuse_what_does_not_fit(self, run_settings: RunSettings) -> None:
+        shape = self.hypermodel.feature_shape
+        # Without weights first: a model that is too large for the memory would end the process.
+        settings = resolve(run_settings)
+        reason = why_too_large(least_memory_bytes(settings, shape, 0), self._memory_limit_bytes)
+        if not reason:
+            model = build_model(settings.model, shape, self.hypermodel.num_classes)
+            parameters = int(model.count_params())
+            del model
+            keras.backend.clear_session()
+            reason = why_too_large(
+                least_memory_bytes(settings, shape, parameters), self._memory_limit_bytes
+            )
+            if self._max_parameters is not None and parameters > self._max_parameters:
+                reason = f"{parameters:,} parameters, the limit is {self._max_parameters:,}"
+        if reason:
+            raise keras_tuner.errors.FailedTrialError(f"not started: {reason}")
 
     def on_trial_end(self, trial: Any) -> None:
-        """Enters the trial in the books and writes what has been found so far."""
+        """Enters the trial in the books, and frees what it held."""
         super().on_trial_end(trial)
         keras.backend.clear_session()
-        search = self.found()
-        if search is not None:
-            for other in search.trials[1:]:  # models are large, and the run can be made again
-                (other.run / MODEL_FILE).unlink(missing_ok=True)
-            for trial_run in search.trials:
-                (trial_run.run / LAST_MODEL_FILE).unlink(missing_ok=True)
-            search.write()
+        gc.collect()
 
-    def found(self) -> Search | None:
-        """What the trials that have ended found; None if none has ended well."""
-        ended = [self.oracle.get_trial(trial_id) for trial_id in self.oracle.end_order]
-        trials = sorted((self._result(trial) for trial in ended), key=lambda trial: trial.rank)
-        if not trials or trials[0].score is None:
-            return None
-        return Search(tuple(trials), self._out)
+    def run_folder(self, trial_id: str) -> Path:
+        """The run folder of a trial."""
+        return self._out / RUNS_FOLDER / trial_id
 
-    def _result(self, trial: Any) -> Trial:
-        facts = {
-            "values": dict(trial.hyperparameters.values),
-            "run": self._run_folder(trial),
-            "settings": self.hypermodel.settings_of(trial.hyperparameters),
-        }
-        if trial.status != "COMPLETED":
-            # The message is a traceback that ends with the error's name and sentence.
-            failure = trial.message.strip().rpartition("FailedTrialError: ")[2]
-            return Trial(**facts, failure=failure)
-        parameters = open_run(self._run_folder(trial)).metrics()["parameters"]
-        return Trial(**facts, score=trial.score, parameters=parameters)
 
-    def _run_folder(self, trial: Any) -> Path:
-        return self._out / RUNS_FOLDER / trial.trial_id
+def ended_trials(
+    oracle: keras_tuner.Oracle, hyper_model: CHAMHyperModel, out: Path
+) -> tuple[Trial, ...]:
+    """The trials of an oracle that have ended, in the order of their rank.
+
+    Args:
+        oracle: with the books; not a worker's.
+        hyper_model: makes settings of an oracle's values.
+        out: the folder of the search.
+    """
+    trials = (oracle.get_trial(trial_id) for trial_id in oracle.end_order)
+    return tuple(
+        sorted((_ended(trial, hyper_model, out) for trial in trials), key=lambda trial: trial.rank)
+    )
+
+
+def _ended(trial: Any, hyper_model: CHAMHyperModel, out: Path) -> Trial:
+    settings = resolve(hyper_model.settings_of(trial.hyperparameters))
+    facts = {
+        "name": trial.trial_id,
+        "values": {
+            name: trial.hyperparameters.values[name] for name in hyper_model.space.choices()
+        },
+        "run": out / RUNS_FOLDER / trial.trial_id,
+        "settings": settings,
+    }
+    if trial.status != "COMPLETED":
+        # The message is a traceback that ends with the error's name and sentence.
+        failure = (trial.message or "").strip().rpartition("FailedTrialError: ")[2]
+        return Trial(**facts, failure=failure.partition("\n")[0])
+    names = TrialCost.__dataclass_fields__
+    booked = {name: trial.metrics.get_last_value(name) for name in names}
+    return Trial(**facts, booked_score=trial.score, booked_cost=TrialCost.from_metrics(booked))
+
+
+@contextlib.contextmanager
+def _counted_start(path: Path) -> Iterator[None]:
+    """Counts the starts of a trial, so that one which kills its process is not tried for ever."""
+    starts = int(path.read_text()) if path.is_file() else 0
+    if starts >= _MOST_STARTS:
+        path.unlink()
+        raise keras_tuner.errors.FailedTrialError(
+            f"its process ended {starts} times in the middle of it; the memory may not be enough"
+        )
+    _write(path, starts + 1)
+    try:
+        yield
+    except KeyboardInterrupt:  # by the user's will
+        _write(path, starts)
+        raise
+    except BaseException:
+        path.unlink()
+        raise
+    path.unlink()
+
+
+def _write(path: Path, count: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_file(path) as temporary:
+        temporary.write_text(str(count))
 
 
 def _failure_of_one_model(error: Exception) -> str | None:
     """Why this model failed where others may not; None if it ends the search."""
     if isinstance(error, NonFiniteLossError):
         return "the loss is not finite"
-    if type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error):
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "ResourceExhaustedError"
+        or "RESOURCE_EXHAUSTED" in str(error)
+    ):
         return "out of memory"
-    return None
+    if isinstance(error, _OF_ALL_TRIALS):
+        return None
+    sentence = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"{type(error).__name__}: {sentence}"

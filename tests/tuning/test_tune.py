@@ -12,9 +12,10 @@ from cham_keras.cli.tune import tune as tune_command
 from cham_keras.data import read_manifest
 from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
 from cham_keras.settings import read_settings, settings_from_dict
-from cham_keras.training import resolve, train
-from cham_keras.tuning import CHAMHyperModel, SearchSpace, tune, tuner
-from cham_keras.tuning.tuner import ShuffledCombinations
+from cham_keras.training import resolve, train, trained
+from cham_keras.tuning import CHAMHyperModel, SearchSpace, best_trade_offs, tune, tuner
+from cham_keras.tuning.proposals import Proposals
+from cham_keras.tuning.report import trials_table
 
 # keras-tuner names its threads in the old way.
 pytestmark = [
@@ -40,7 +41,7 @@ def shards(tmp_path_factory):
 
 
 class Training:
-    """Stands for `train`: notes the settings; a trial of choice is broken off.
+    """Stands for `trained`: notes the settings; a trial of choice is broken off.
 
     Where it is given a run, it copies that one in place of training.
     """
@@ -50,12 +51,12 @@ class Training:
         self.broken_off = broken_off
         self.copied = copied
 
-    def __call__(self, shards, out, settings, overwrite):
+    def __call__(self, shards, out, settings):
         self.settings.append(settings)
         if len(self.settings) == self.broken_off:
             raise KeyboardInterrupt
         if self.copied is None:
-            return train(shards, out, settings, overwrite=overwrite)
+            return trained(shards, out, settings)
         return open_run(shutil.copytree(self.copied, out))
 
 
@@ -69,11 +70,15 @@ def search(shards, training, tmp_path_factory):
     """Three trials, in three goes: one alone, one that is broken off, the rest."""
     folder = tmp_path_factory.mktemp("searches") / "search"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuner, "train", training)
+        patch.setattr(tuner, "trained", training)
         tune(shards, folder, TINY, SPACE, max_trials=1)
         with pytest.raises(KeyboardInterrupt):
             tune(shards, folder, TINY, SPACE, max_trials=3)
         return tune(shards, folder, TINY, SPACE, max_trials=3)
+
+
+def combinations(space):
+    return [space.combination(number) for number in range(space.num_combinations())]
 
 
 def values_of(search):
@@ -110,7 +115,7 @@ def test_training_with_the_best_settings_gives_the_trials_accuracy_again(search,
     best = read_settings(RunSettings, search.folder / "best.toml")
     run = train(shards, tmp_path / "run", best)
     assert run.metrics()["kept"]["val_clip_accuracy"] == search.trials[0].score
-    assert run.metrics()["parameters"] == search.trials[0].parameters
+    assert run.metrics()["parameters"] == search.trials[0].cost.parameters
 
 
 def test_a_later_trial_scores_as_a_run_of_its_own(search, shards, tmp_path):
@@ -123,20 +128,24 @@ def test_a_later_trial_scores_as_a_run_of_its_own(search, shards, tmp_path):
 
 def test_table_lists_every_trial_the_best_first(search):
     names, _, *rows = rows_of((search.folder / "trials.md").read_text())
-    assert names[:3] == ["kernel_size", "input_kernel_size", "filters"]
-    assert names[3:] == ["parameters", "validation accuracy", "run"]
+    assert names[:4] == ["trial", "kernel_size", "input_kernel_size", "filters"]
+    assert names[4:] == [
+        *("parameters", "GFLOP a clip", "ms a clip", "peak GiB"),
+        "validation accuracy",
+    ]
     assert len(rows) == len(search.trials) == 3
-    scores = [float(row[4]) for row in rows]
+    scores = [float(row[-1]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     for row, trial in zip(rows, search.trials, strict=True):
-        assert row[:3] == [str(value) for value in trial.values.values()]
-        assert row[4] == f"{trial.score:.3f}"
-        assert search.folder / row[5] == trial.run
+        assert row[0] == trial.run.name
+        assert row[1:4] == [str(value) for value in trial.values.values()]
+        assert row[4] == f"{trial.cost.parameters:,}"
+        assert row[-1] == f"{trial.score:.3f}"
 
 
 def test_no_combination_is_tried_twice_and_all_come_from_the_space(search):
     tried = values_of(search)
-    assert all(values in SPACE.combinations() for values in tried)
+    assert all(values in combinations(SPACE) for values in tried)
     assert len({tuple(values.items()) for values in tried}) == 3
 
 
@@ -146,68 +155,58 @@ def test_one_value_alone_fixes_a_setting(search):
 
 def test_of_equal_scores_the_smaller_model_stands_first_and_failures_last(search):
     first = search.trials[0]
-    smaller = dataclasses.replace(first, parameters=first.parameters - 1)
-    failed = dataclasses.replace(first, score=None, parameters=None, failure="out of memory")
+    cost = dataclasses.replace(first.cost, parameters=first.cost.parameters - 1)
+    smaller = dataclasses.replace(first, booked_cost=cost)
+    failed = dataclasses.replace(
+        first, booked_score=None, booked_cost=None, failure="out of memory"
+    )
     assert sorted([failed, first, smaller], key=lambda trial: trial.rank) == [
         smaller,
         first,
         failed,
     ]
+    with pytest.raises(ValueError, match="has no score. It failed: out of memory"):
+        _ = failed.score
 
 
-def test_the_best_trial_alone_keeps_its_model(search):
-    assert open_run(search.trials[0].run).load_model().count_params() > 0
-    assert not any((trial.run / "model.keras").exists() for trial in search.trials[1:])
+def test_the_best_trade_offs_alone_keep_their_models(search):
+    front = best_trade_offs(search.trials)
+    assert search.trials[0] in front
+    for trial in search.trials:
+        if trial in front:
+            assert open_run(trial.run).load_model().count_params() == trial.cost.parameters
+        else:
+            assert not (trial.run / "model.keras").exists()
+        assert not (trial.run / "last.keras").exists()
 
 
 def test_a_search_that_stopped_goes_on_as_if_it_had_not(search, training):
     first, broken_off, again, last = training.settings
     assert broken_off == again
-    oracle = ShuffledCombinations(SPACE.combinations(), max_trials=3, seed=TINY.seed)
-    expected = []
+    proposals = Proposals(SPACE, None, TINY.seed, lambda values: True)
+    expected: list = []
     for number in range(3):
-        expected.append(oracle.populate_space(str(number))["values"])
-        oracle.start_order.append(str(number))
+        tried = {proposals.key(values) for values in expected}
+        expected.append(proposals.draw(number, tried))
     in_order = sorted(search.trials, key=lambda trial: trial.run.name)
     assert [trial.values for trial in in_order] == expected
-    assert [trial.settings for trial in in_order] == [first, again, last]
+    assert [trial.settings for trial in in_order] == [resolve(s) for s in (first, again, last)]
 
 
 def test_a_search_that_breaks_off_in_its_first_trial_goes_on(search, shards, tmp_path, monkeypatch):
     training = Training(broken_off=1, copied=search.trials[0].run)
-    monkeypatch.setattr(tuner, "train", training)
+    monkeypatch.setattr(tuner, "trained", training)
     with pytest.raises(KeyboardInterrupt):
         tune(shards, tmp_path / "search", TINY, SPACE, max_trials=20)
     assert not (tmp_path / "search" / "best.toml").exists()
     one = tune(shards, tmp_path / "search", TINY, SPACE, max_trials=1)
-    assert [trial.settings for trial in one.trials] == [training.settings[0]]
+    assert [trial.settings for trial in one.trials] == [resolve(training.settings[0])]
 
 
 def test_a_search_that_has_ended_is_read_and_not_run_again(search, shards, monkeypatch, capsys):
-    monkeypatch.delattr(tuner, "train")
+    monkeypatch.delattr(tuner, "trained")
     assert tune(shards, search.folder, TINY, SPACE, max_trials=3) == search
     assert capsys.readouterr().out == ""  # results only go there
-
-
-def test_every_combination_is_tried_where_there_are_fewer_than_trials():
-    combinations = SearchSpace().combinations()
-    oracle = ShuffledCombinations(combinations, max_trials=1000, seed=0)
-    assert oracle.max_trials == len(combinations) == 24
-    drawn = []
-    for number in range(24):
-        drawn.append(oracle.populate_space(str(number))["values"])
-        oracle.start_order.append(str(number))
-    assert drawn != combinations
-    assert sorted(drawn, key=combinations.index) == combinations
-
-
-def test_the_seed_decides_the_order():
-    first = [
-        ShuffledCombinations(SearchSpace().combinations(), 24, seed).populate_space("0")["values"]
-        for seed in (0, 0, 1, 2)
-    ]
-    assert first[0] == first[1]
-    assert first[2:] != first[:2]
 
 
 def test_a_model_that_fails_alone_stands_last_with_its_reason(
@@ -217,16 +216,16 @@ def test_a_model_that_fails_alone_stands_last_with_its_reason(
         """TensorFlow's has this name."""
 
     class SmallMemory(Training):
-        def __call__(self, shards, out, settings, overwrite):
+        def __call__(self, shards, out, settings):
             if settings.model.filters == 4:
                 raise ResourceExhaustedError("OOM when allocating tensor with shape[64,30,7,7,4]")
-            return super().__call__(shards, out, settings, overwrite)
+            return super().__call__(shards, out, settings)
 
-    monkeypatch.setattr(tuner, "train", SmallMemory(copied=search.trials[0].run))
+    monkeypatch.setattr(tuner, "trained", SmallMemory(copied=search.trials[0].run))
     found = tune(shards, tmp_path / "search", TINY, SPACE)
     assert [trial.values["filters"] for trial in found.trials] == [2, 2, 4, 4]
     assert found.best.model.filters == 2
-    assert rows_of(found.to_markdown())[-1][3:5] == ["", "failed: out of memory"]
+    assert rows_of(trials_table(found.trials))[-1][4:] == [*[""] * 4, "failed: out of memory"]
 
 
 def test_a_search_without_a_good_trial_says_so(shards, tmp_path, capsys):
@@ -260,6 +259,9 @@ def test_a_setting_that_the_model_lacks_is_refused_and_nothing_is_written(shards
     settings = dataclasses.replace(TINY, model=ModelSettings(name="conv_attention", skip=3))
     with pytest.raises(ValueError, match="`model.skip` is no setting of the model conv_attention"):
         tune(shards, tmp_path / "search", settings, SPACE)
+    space = dataclasses.replace(SPACE, skip=(2,))
+    with pytest.raises(ValueError, match="`space.skip` is no setting of the model conv_attention"):
+        tune(shards, tmp_path / "search", TINY, space)
     assert not (tmp_path / "search").exists()
 
 

@@ -1,0 +1,291 @@
+"""A search on several machines: one chief with the books, workers that train.
+
+Comes in: a role and the chief's address. Goes out: keras-tuner's environment variables for this
+process, a chief that notices silent workers, workers that notice a silent chief. `tune` uses it;
+each process alone on its machine calls `cham tune` with a role.
+
+keras-tuner's own chief waits for ever for a worker that has died, and its workers an hour for a
+chief. Here a worker says every few seconds that it lives, by asking after its trial.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras_tuner
+
+Role = Literal["alone", "chief", "worker"]
+
+_IP, _PORT, _ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
+#: Seconds between two signs of life.
+BEAT_S = 5.0
+#: Seconds that an idle worker waits before it asks again.
+_IDLE_S = 1.0
+_WORKER_KEY = "worker"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a process is in a search.
+
+    Attributes:
+        role: alone, or the chief, or a worker.
+        address: the chief's HOST:PORT; empty where there is none.
+        worker: name of this worker, different from all others'.
+        patience_s: after so many seconds of silence a chief gives a worker's trial to another,
+            and a worker gives up the chief.
+    """
+
+    role: Role = "alone"
+    address: str = ""
+    worker: str = ""
+    patience_s: float = 60.0
+
+    @classmethod
+    def of(cls, role: Role | None, address: str | None, patience_s: float = 60.0) -> "Cluster":
+        """From options, or where they are not given from keras-tuner's environment variables.
+
+        Raises:
+            ValueError: an address is missing or none, or there is one and no role.
+        """
+        environment = os.environ
+        if role is None and _ID in environment and _IP in environment:
+            role = "chief" if "chief" in environment[_ID] else "worker"
+        if address is None and role != "alone" and _IP in environment:
+            address = f"{environment[_IP]}:{environment.get(_PORT, '')}"
+        if role in (None, "alone"):
+            if address is not None:
+                raise ValueError(
+                    f"`address` goes with `role` chief or worker. Received: {address} without."
+                )
+            return cls()
+        host, _, port = (address or "").rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(
+                f"A {role} needs the chief's address as HOST:PORT. Received: {address}. "
+                "For instance --address 127.0.0.1:8765."
+            )
+        if patience_s <= BEAT_S:
+            raise ValueError(
+                f"`patience` must be more than the {BEAT_S:.0f} seconds between two signs of life. "
+                f"Received: {patience_s}."
+            )
+        worker = environment.get(_ID, "") if role == "worker" else ""
+        return cls(
+            role, f"{host}:{port}", worker or f"{socket.gethostname()}-{os.getpid()}", patience_s
+        )
+
+    @contextlib.contextmanager
+    def environment(self) -> Iterator[None]:
+        """Within its block, keras-tuner finds its variables, and its calls have our patience."""
+        before = {name: os.environ.pop(name, None) for name in (_IP, _PORT, _ID)}
+        if self.role != "alone":
+            from keras_tuner.src.distribute import oracle_client
+
+            host, _, port = self.address.rpartition(":")
+            name = "chief" if self.role == "chief" else self.worker
+            os.environ.update({_IP: host, _PORT: port, _ID: name})
+            oracle_client.TIMEOUT = self.patience_s
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+class ChiefUnreachableError(ConnectionError):
+    """A worker has waited for its chief in vain."""
+
+
+@contextlib.contextmanager
+def chief_errors_named(cluster: Cluster) -> Iterator[None]:
+    """Within its block, gRPC's errors of a worker become one sentence."""
+    import grpc
+
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise ChiefUnreachableError(
+            f"The chief at {cluster.address} must answer within {cluster.patience_s:.0f} seconds. "
+            f"It did not ({error.code().name}). Start it with --role chief, then this worker "
+            "again; a trial that was begun goes on."
+        ) from error
+
+
+@contextlib.contextmanager
+def signs_of_life(client: Any, trial_id: str, worker: str) -> Iterator[None]:
+    """Within its block, the chief hears every few seconds that a trial is being worked on.
+
+    Args:
+        client: a worker's oracle; where the oracle is here, nothing is done.
+        trial_id: the trial.
+        worker: name of this worker.
+    """
+    if not hasattr(client, "stub"):
+        yield
+        return
+    import grpc
+    from keras_tuner.src import protos
+
+    ended = threading.Event()
+
+    def beat() -> None:
+        request = protos.get_service().GetTrialRequest(trial_id=trial_id)
+        while not ended.is_set():
+            # A chief that is away may come again; the end of the trial waits for it.
+            with contextlib.suppress(grpc.RpcError):
+                client.stub.GetTrial(
+                    request, timeout=BEAT_S, metadata=((_WORKER_KEY, worker),), wait_for_ready=True
+                )
+            ended.wait(BEAT_S)
+
+    thread = threading.Thread(target=beat, name="signs of life", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def run_chief(
+    oracle: keras_tuner.Oracle,
+    cluster: Cluster,
+    *,
+    tell: Callable[[str], None],
+    watch: Callable[[], None],
+) -> None:
+    """Serves an oracle until nothing is left to try.
+
+    Args:
+        oracle: with the books.
+        cluster: says where.
+        tell: gets a sentence about workers that come and go.
+        watch: is called every second.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    import grpc
+    from keras_tuner.src import protos
+
+    chief = _Chief(oracle, cluster.patience_s, tell)
+    servicer = _servicer(chief)
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)]
+    )
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+    try:
+        port = server.add_insecure_port(cluster.address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise OSError(
+            f"The chief must be able to listen at {cluster.address}. It cannot: the port may be "
+            "taken, or the host be another machine's. Choose another --address."
+        )
+    server.start()
+    try:
+        while not chief.is_done():
+            watch()
+            time.sleep(1)
+    finally:
+        server.stop(grace=2).wait()
+
+
+class _Chief:
+    """Which worker was heard of when, and which trial each of them has."""
+
+    def __init__(self, oracle: Any, patience_s: float, tell: Callable[[str], None]):
+        self.oracle, self.patience_s, self.tell = oracle, patience_s, tell
+        self._heard: dict[str, float] = {}
+        self._stopped = False
+        self._lock = threading.Lock()
+        if oracle._retry_queue:
+            tell(f"Trials to go on with: {', '.join(oracle._retry_queue)}.")
+
+    def heard(self, worker: str) -> None:
+        with self._lock:
+            if worker not in self._heard:
+                self.tell(f"Worker {worker} is here.")
+            self._heard[worker] = time.monotonic()
+
+    def next_trial(self, worker: str) -> Any:
+        self.heard(worker)
+        trial = self.oracle.create_trial(worker)
+        if trial.status == "STOPPED":
+            self._stopped = True
+            with self._lock:
+                self._heard.pop(worker, None)
+        return trial
+
+    def still_at(self, worker: str, trial_id: str) -> None:
+        """A sign of life; a trial that was thought lost is this worker's again."""
+        self.heard(worker)
+        with self._lock:
+            waiting = self.oracle._retry_queue
+            if trial_id in waiting:
+                waiting.remove(trial_id)
+                trial = self.oracle.trials[trial_id]
+                trial.status = "RUNNING"
+                self.oracle.ongoing_trials[worker] = trial
+                self.oracle.tuner_ids.add(worker)
+                self.oracle.save()
+
+    def is_done(self) -> bool:
+        self._give_back()
+        oracle = self.oracle
+        return self._stopped and not (
+            oracle.ongoing_trials or oracle._retry_queue or oracle.tuner_ids
+        )
+
+    def _give_back(self) -> None:
+        """What a silent worker has goes to the next one that asks."""
+        now = time.monotonic()
+        with self._lock:
+            silent = [
+                worker for worker, then in self._heard.items() if now - then > self.patience_s
+            ]
+            for worker in silent:
+                del self._heard[worker]
+                self.oracle.tuner_ids.discard(worker)
+                trial = self.oracle.ongoing_trials.pop(worker, None)
+                if trial is None:
+                    self.tell(f"Worker {worker} is gone.")
+                    continue
+                self.oracle._retry_queue.append(trial.trial_id)
+                self.oracle.save()
+                self.tell(
+                    f"Worker {worker} is silent for {self.patience_s:.0f} seconds: its trial "
+                    f"{trial.trial_id} goes to the next one that asks."
+                )
+
+
+def _servicer(chief: _Chief) -> Any:
+    from keras_tuner.src import protos
+    from keras_tuner.src.distribute.oracle_chief import OracleServicer
+
+    class Servicer(OracleServicer):
+        """keras-tuner's, which notes who calls."""
+
+        def CreateTrial(self, request: Any, context: Any) -> Any:
+            trial = chief.next_trial(request.tuner_id)
+            if trial.status == "IDLE":
+                time.sleep(_IDLE_S)  # workers ask again at once
+            return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
+
+        def GetTrial(self, request: Any, context: Any) -> Any:
+            worker = dict(context.invocation_metadata()).get(_WORKER_KEY)
+            if worker is not None:
+                chief.still_at(worker, request.trial_id)
+            return super().GetTrial(request, context)
+
+    return Servicer(chief.oracle)
