@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.markdown import Markdown
 from rich.markup import escape
 
 from cham_keras.cli.locations import Location
@@ -74,9 +73,10 @@ def tune(
         Seconds of silence after which a chief gives a worker's trial to another, and a worker
         gives up its chief.
     """
-    from cham_keras.tuning import Cluster
+    from cham_keras.tuning import Cluster, best_trade_offs
     from cham_keras.tuning import tune as tune_on_shards
-    from cham_keras.tuning.report import report_as_markdown
+    from cham_keras.tuning.report import PICTURE_FILE, REPORT_FILE, compared_with_default
+    from cham_keras.tuning.watch import table_of_trials
 
     search = tune_on_shards(
         *(shards, out, run, wide_space(space, run.model.name) if wide else space, max_trials),
@@ -88,7 +88,10 @@ def tune(
     if search is None:
         stdout.print("The search has ended; its chief has the results.")
         return
-    stdout.print(Markdown(report_as_markdown(search)))
+    stdout.print(table_of_trials(best_trade_offs(search.trials), "best trade-offs"))
+    stdout.print(compared_with_default(search))
+    for file in (REPORT_FILE, PICTURE_FILE):
+        stdout.print(escape(str(out / file)), soft_wrap=True)
     best = out / "best.toml"
     stdout.print(f"{best} holds the best settings. Next:", markup=False)
     # Not broken into lines, to be copied.

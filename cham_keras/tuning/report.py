@@ -74,7 +74,7 @@ def trials_table(trials: Sequence[Trial], names: Sequence[str] | None = None) ->
             cost = trial.cost
             costs = [
                 f"{cost.parameters:,}",
-                f"{cost.operations / 1e9:.3g}",
+                f"{cost.operations / 1e9:,.3f}",
                 f"{cost.seconds_per_clip * 1000:.3g}",
                 f"{cost.peak_memory_bytes / 2**30:.2f}",
                 f"{trial.score:.3f}",
@@ -101,7 +101,7 @@ def report_as_markdown(search: Search) -> str:
         f"{best.score:.2f} has a standard error of {_standard_error(search):.3f}. The best of "
         "many trials is chosen by these clips, so its own score is too high; `cham evaluate` on "
         "other clips tells what it is worth.",
-        _compared_with_default(search),
+        compared_with_default(search),
         "## The best trade-offs",
         "No other trial is at least as good in accuracy, parameters and operations. Each is a "
         f"recipe: `cham --settings {RECIPES_FOLDER}/TRIAL.toml train SHARDS --out RUN`.",
@@ -125,8 +125,12 @@ def _standard_error(search: Search) -> float:
     return math.sqrt(share * (1 - share) / search.validation_clips)
 
 
-def _compared_with_default(search: Search) -> str:
-    """Whether the search beats the settings as they stood, at their number of parameters."""
+def compared_with_default(search: Search) -> str:
+    """Says whether the search beats the settings as they stood, at their number of parameters.
+
+    Args:
+        search: what was found.
+    """
     default = search.default
     if default is None:
         return "The settings as they stood before are not among the trials."

@@ -4,6 +4,7 @@
 `cluster` how several machines share the work.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -27,7 +28,7 @@ from cham_keras.tuning.search_space import SearchSpace, Values, values_in, why_i
 from cham_keras.tuning.trade_offs import best_trade_offs
 from cham_keras.tuning.trial_cost import physical_memory_bytes
 from cham_keras.tuning.trials import Search
-from cham_keras.tuning.tuner import TrainingTuner, ended_trials
+from cham_keras.tuning.tuner import BOOKS_FOLDER, RUNS_FOLDER, TrainingTuner, ended_trials
 from cham_keras.tuning.watch import SearchWatch, log_hparams
 
 SEARCH_FILE = "search.toml"
@@ -239,14 +240,13 @@ def _search(tuner: TrainingTuner) -> None:
 def _serve(oracle: keras_tuner.Oracle, cluster: Cluster, books: Books) -> None:
     stderr.print(f"Chief at {cluster.address}. Workers: cham tune … --role worker", markup=False)
     books.is_live = stderr.is_terminal
-    with Live(books.table(), console=stderr, auto_refresh=False) as live:
-
-        def watch() -> None:
-            if books.is_live:
-                live.update(books.table(), refresh=True)
-
+    live = Live(books.table(), console=stderr, auto_refresh=False)
+    with live if books.is_live else contextlib.nullcontext():
         run_chief(
-            oracle, cluster, tell=lambda sentence: stderr.print(sentence, markup=False), watch=watch
+            oracle,
+            cluster,
+            tell=lambda sentence: stderr.print(sentence, markup=False),
+            watch=lambda: live.update(books.table(), refresh=True) if books.is_live else None,
         )
 
 
@@ -266,7 +266,8 @@ def _check_plan(tuner: TrainingTuner, plan: SearchSettings, cluster: Cluster) ->
 
 def _open_folder(out: Path, plan: SearchSettings, manifest: Manifest) -> None:
     """Notes in a new folder what is searched; refuses a folder that holds anything else."""
-    if not out.exists() or not any(out.iterdir()):
+    # Workers that share the folder may have been quicker than their chief.
+    if not out.exists() or {path.name for path in out.iterdir()} <= {RUNS_FOLDER, BOOKS_FOLDER}:
         out.mkdir(parents=True, exist_ok=True)
         write_manifest(manifest, out)
         write_settings(out / SEARCH_FILE, plan, comment="What this search tries.")

@@ -35,26 +35,9 @@ class SearchWatch:
         Args:
             trials: those that have ended, in the order of their rank.
         """
-        varied = [
-            name
-            for name in (trials[0].values if trials else {})
-            if len({trial.values[name] for trial in trials}) > 1
-        ]
-        table = Table(
-            *("trial", "accuracy", "parameters", "ms a clip", "chosen"),
-            title="best so far",
-            caption=self._line(trials),
-            title_justify="left",
-            caption_justify="left",
-        )
-        for trial in [trial for trial in trials if trial.succeeded][:_ROWS]:
-            table.add_row(
-                trial.name,
-                f"{trial.score:.3f}",
-                f"{trial.cost.parameters:,}",
-                f"{trial.cost.seconds_per_clip * 1000:.3g}",
-                ", ".join(f"{name} {trial.values[name]}" for name in varied),
-            )
+        good = [trial for trial in trials if trial.succeeded]
+        table = table_of_trials(good[:_ROWS], "best so far")
+        table.caption = self._line(trials)
         return table
 
     def _line(self, trials: Sequence[Trial]) -> str:
@@ -72,6 +55,35 @@ class SearchWatch:
                 parts.append(f"about {_as_time(left * seconds / ended_here)} more")
         parts.append(f"{_as_time(seconds)} so far")
         return "; ".join(parts)
+
+
+def table_of_trials(trials: Sequence[Trial], title: str) -> Table:
+    """A table for a terminal.
+
+    Args:
+        trials: with scores, in the order of the rows.
+        title: what stands above.
+    """
+    varied = [
+        name
+        for name in (trials[0].values if trials else {})
+        if len({trial.values[name] for trial in trials}) > 1
+    ]
+    table = Table(
+        *("trial", "accuracy", "parameters", "ms a clip", "chosen"),
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for trial in trials:
+        table.add_row(
+            trial.name,
+            f"{trial.score:.3f}",
+            f"{trial.cost.parameters:,}",
+            f"{trial.cost.seconds_per_clip * 1000:.3g}",
+            ", ".join(f"{name} {trial.values[name]}" for name in varied),
+        )
+    return table
 
 
 def _as_time(seconds: float) -> str:
