@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: So many classes are shown, or all where there are fewer.
 DEFAULT_TOP_K = 5
+DEFAULT_NAME = "cham"
+DEFAULT_WIRE: Literal["examples"] = "examples"
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -27,8 +29,8 @@ def predict(
     model: Path | None = None,
     server: str | None = None,
     rest: Flag = False,
-    name: str = "cham",
-    wire: Literal["examples", "features", "jpeg"] = "examples",
+    name: str = DEFAULT_NAME,
+    wire: Literal["examples", "features", "jpeg"] = DEFAULT_WIRE,
     timeout_seconds: float = 60.0,
     stream: Flag = False,
     film: Path | None = None,
@@ -63,11 +65,11 @@ def predict(
     rest
         Ask the server over REST in place of gRPC; the port is another one, usually 8501.
     name
-        The model's name on the server.
+        The model's name on the server; of `cham serve BASE` the name of the folder BASE.
     wire
-        What is sent: `examples`, features as in the shards; `features`, as float32, the
-        largest; `jpeg`, the frames themselves, the smallest, for which no CNN is needed here
-        and the model must be exported with --frames. Scores differ a little with `jpeg`.
+        Of whole videos, what is sent: `examples`, features as in the shards; `features`, as
+        float32, the largest; `jpeg`, the frames themselves, the smallest, for which no CNN is
+        needed here and the model must be exported with --frames. Scores differ a little with `jpeg`.
     timeout_seconds
         How long the server may take for a request.
     stream
@@ -91,6 +93,14 @@ def predict(
         )
     if film is not None and not stream:
         raise ValueError("--film goes with --stream. Received: --film without it.")
+    for option, is_given, needed, is_there in (
+        ("--rest", rest, "--server", server is not None),
+        ("--name", name != DEFAULT_NAME, "--server", server is not None),
+        ("--wire", wire != DEFAULT_WIRE, "--server", server is not None),
+        ("--wire", wire != DEFAULT_WIRE, "whole videos, not with --stream", not stream),
+    ):
+        if is_given and not is_there:
+            raise ValueError(f"{option} goes with {needed}. Received: {option} otherwise.")
     if server is not None:
         source = _on_server(server, rest, name, wire, timeout_seconds)
     else:

@@ -30,9 +30,9 @@ def serve(
     loaded and has answered its warm-up requests; one that cannot be loaded is reported and the
     older one stays. Ctrl-C or SIGTERM end it after the requests under way.
 
-    Example: `cham serve served`
+    Example: `cham serve served/cham`
 
-    Example: `cham serve served --name cham --port 0 --rest-port 0`
+    Example: `cham serve served/cham --name cham --port 0 --rest-port 0`
 
     Then: `curl http://127.0.0.1:8501/v1/models/served`
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from cham_keras.attention.overlay import LEAST_SCALE_TOP, overlay, shrunk
 from cham_keras.data import write_video
 from cham_keras.export import StreamClassifier, StreamStep
-from cham_keras.progress import stdout
+from cham_keras.progress import stderr, stdout
 
 #: Longest side of a frame in the film, and the height of the line below it, in pixels.
 _FILM_SIDE = 640
@@ -59,13 +59,22 @@ def show_stream(
                 yield _picture(frame, step, classify.classes)
         except KeyboardInterrupt:  # a camera has no other end
             pass
+        except Exception as error:
+            if film is None or not shown.count:
+                raise
+            broken.append(error)  # the film until here is worth keeping
 
+    broken: list[Exception] = []
     with shown:
         if film is not None:
             write_video(film, pictures(), frame_rate_hz)
         else:
             for _ in pictures():
                 pass
+    if broken:
+        told = f"The film until frame {shown.count} lies in {film}."
+        stderr.print(escape(told), soft_wrap=True)
+        raise broken[0]
     return shown.count
 
 

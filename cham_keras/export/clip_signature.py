@@ -32,7 +32,8 @@ def clip_function(model: keras.Model, classes: tuple[str, ...]) -> Callable[...,
     num_top_classes = min(NUM_TOP_CLASSES, len(classes))
 
     def serve(features: tf.Tensor, lengths: tf.Tensor) -> Tensors:
-        with tf.control_dependencies(checks_of_lengths(features, lengths)):
+        checks = [*checks_of_lengths(features, lengths), check_of_numbers(features)]
+        with tf.control_dependencies(checks):
             features, lengths = tf.identity(features), tf.identity(lengths)
         outputs = model({"features": features, "lengths": lengths}, training=False)
         outputs = {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
@@ -52,6 +53,22 @@ def clip_function(model: keras.Model, classes: tuple[str, ...]) -> Callable[...,
         }
 
     return serve
+
+
+def check_of_numbers(features: tf.Tensor) -> tf.Operation:
+    """Refuses features that are not numbers, or not finite, in the graph, for every client.
+
+    Args:
+        features: what was sent, padding included: of zero times NaN remains NaN.
+    """
+    return tf.debugging.Assert(
+        tf.reduce_all(tf.math.is_finite(features)),
+        [
+            "`features` must be finite numbers. Received: NaN or infinity in features of shape",
+            tf.shape(features),
+        ],
+        summarize=8,
+    )
 
 
 def checks_of_lengths(clips: tf.Tensor, lengths: tf.Tensor) -> list[tf.Operation]:

@@ -81,7 +81,13 @@ def unfinished_version(base: Path) -> Iterator[Path]:
 
     `publish` makes a version of it. It is gone when the block ends without.
     """
-    base.mkdir(parents=True, exist_ok=True)
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"The export's folder must be one that can be made. Received: {base} "
+            f"({error.strerror}). Name another."
+        ) from error
     _remove_left_behind(base)
     temporary = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base))
     try:

@@ -8,6 +8,7 @@ start from the mean of a clip's features `start`. `signatures` adds them to an e
 import keras
 import tensorflow as tf
 
+from cham_keras.export.clip_signature import check_of_numbers
 from cham_keras.models import streaming
 from cham_keras.models.recurrent_step import STEP_LAYER_NAME
 from cham_keras.models.start_states import start_model
@@ -67,6 +68,20 @@ def _add(archive: keras.export.ExportArchive, signature: str, model: keras.Model
         name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in model.input.items()
     }
-    archive.add_endpoint(
-        signature, lambda tensors: model(tensors, training=False), input_signature=[inputs]
+
+    def serve(tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        checks = [check_of_numbers(tensors["features"]), _check_of_batch(tensors)]
+        with tf.control_dependencies(checks):
+            tensors = {name: tf.identity(tensor) for name, tensor in tensors.items()}
+        return model(tensors, training=False)
+
+    archive.add_endpoint(signature, serve, input_signature=[inputs])
+
+
+def _check_of_batch(tensors: dict[str, tf.Tensor]) -> tf.Operation:
+    sizes = {name: tf.shape(tensor)[0] for name, tensor in tensors.items()}
+    received = [part for name, size in sorted(sizes.items()) for part in (f"{name}:", size)]
+    return tf.debugging.Assert(
+        tf.reduce_all(tf.equal(list(sizes.values()), sizes["features"])),
+        ["All inputs must be for the same number of streams. Received:", *received],
     )

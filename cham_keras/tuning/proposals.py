@@ -48,7 +48,7 @@ class Proposals:
             None where nothing is left.
         """
         if self.first is not None and self.key(self.first) not in tried and self.goes(self.first):
-            return self.first
+            return dict(self.first)  # keras-tuner adds to it
         generator = random.Random(f"{self.seed} {number}")
         total = self.space.num_combinations()
         if total <= _MOST_LISTED:

@@ -51,7 +51,7 @@ class TrialCost:
         kinds = {field.name: field.type for field in fields(cls)}
         return cls(
             **{
-                name: round(metrics[name]) if kind is int else metrics[name]  # type: ignore[arg-type]
+                name: round(metrics[name]) if kind is int else float(metrics[name])  # type: ignore[arg-type]
                 for name, kind in kinds.items()
             }
         )
@@ -78,7 +78,7 @@ def measure_cost(run: Run) -> TrialCost:
     return TrialCost(
         parameters=model.count_params(),
         operations=useful_operations(run.settings.model, shape, run.num_frames),
-        seconds_per_clip=statistics.median(seconds[1:]),  # the first one compiles
+        seconds_per_clip=float(statistics.median(seconds[1:])),  # the first one compiles
         peak_memory_bytes=peak,
         train_seconds=run.metrics()["seconds"],
     )

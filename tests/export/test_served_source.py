@@ -152,6 +152,25 @@ def test_the_command_classifies_a_stream_and_writes_a_film(base, films, tmp_path
     assert sum(lines[3]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_stream_that_breaks_off_keeps_its_film_and_says_so(
+    base, films, tmp_path, capsys, monkeypatch
+):
+    step = StreamClassifier.__call__
+
+    def breaking(self, frame):
+        if self._number == 5:
+            raise ConnectionError("The server is gone.")
+        return step(self, frame)
+
+    monkeypatch.setattr(StreamClassifier, "__call__", breaking)
+    film = tmp_path / "film.mp4"
+    assert cham("predict", films[2], "--stream", "--model", base, "--film", film) == 2
+    error = said(capsys.readouterr().err)
+    assert f"The film until frame 5 lies in {film}." in error
+    assert "The server is gone." in error
+    assert probe_video(film).num_frames == 5
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -161,6 +180,10 @@ def test_the_command_classifies_a_stream_and_writes_a_film(base, films, tmp_path
         (("--server", "ADDRESS", "--model", "x"), "Exactly one of --run, --model and --server"),
         (("--model", "x", "--film", "film.mp4"), "--film goes with --stream"),
         (("--model", "BASE", "--stream", "--film", "film.gif"), "must end in one of"),
+        (("--model", "BASE", "--rest"), "--rest goes with --server"),
+        (("--model", "BASE", "--name", "other"), "--name goes with --server"),
+        (("--model", "BASE", "--wire", "jpeg"), "--wire goes with --server"),
+        (("--server", "ADDRESS", "--wire", "jpeg", "--stream"), "--wire goes with whole videos"),
     ],
 )
 def test_what_cannot_be_asked_gives_a_sentence(server, base, films, options, sentence, capsys):
@@ -174,7 +197,7 @@ def test_what_cannot_be_asked_gives_a_sentence(server, base, films, options, sen
 @pytest.mark.parametrize(
     ("source", "kind", "sentence"),
     [
-        ("nowhere.mp4", FileNotFoundError, "no video file"),
+        ("nowhere.mp4", FileNotFoundError, "must be a video file. There is none"),
         ("/dev/video99", FileNotFoundError, "There is no camera"),
         ("http://127.0.0.1:9/stream", ValueError, "cannot be read as a video"),
     ],

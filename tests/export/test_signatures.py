@@ -208,6 +208,26 @@ def test_a_request_without_clips_is_refused_with_the_rule(served, signature):
     assert error.value.code == 3
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("signature", ["serving_default", "step"])
+def test_numbers_that_are_not_finite_are_refused(served, signature, number, batch):
+    inputs = dict(batch)
+    if signature == "step":
+        states = served.run("initial_states", {"streams": np.zeros(3, "int32")})
+        inputs = {"features": batch["features"][:, 0], **states}
+    inputs["features"] = inputs["features"].copy()
+    inputs["features"].ravel()[-1] = number  # of serving_default in the padding
+    with pytest.raises(StatusError, match="`features` must be finite numbers") as error:
+        served.run(signature, inputs)
+    assert error.value.code == 3
+
+
+def test_states_of_another_number_of_streams_are_refused_with_the_names(served, batch):
+    states = served.run("initial_states", {"streams": np.zeros(2, "int32")})
+    with pytest.raises(StatusError, match="for the same number of streams.*features:.*3.*h1:.*2"):
+        served.run("step", {"features": batch["features"][:, 0], **states})
+
+
 def test_a_server_tells_how_videos_become_features(served):
     told = served.run("description", {"clients": np.zeros(2, "int32")})["description"]
     assert told.shape == (2,) and told[0] == told[1]

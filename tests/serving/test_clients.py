@@ -210,7 +210,7 @@ def test_no_server_says_how_to_start_one():
 
 @pytest.mark.parametrize("kind", [GrpcClient, RestClient])
 def test_arguments_out_of_range_are_refused(kind):
-    for address in ("localhost", "grpc://a:1", ":80", "a:b"):
+    for address in ("localhost", "grpc://a:1", ":80", "a:b", "a:99999"):
         with pytest.raises(ValueError, match="`address` must be a host and a port"):
             kind(address, NAME)
     with pytest.raises(ValueError, match="`timeout_seconds` must be above 0. Received: 0."):

@@ -257,7 +257,8 @@ def _check_frame(path: Path, number: int, frame: np.ndarray, stream: Any) -> Non
 
 def _check_is_file(path: Path) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no video file {path}.")
+        what = "It is a folder." if path.is_dir() else "There is none."
+        raise FileNotFoundError(f"{path} must be a video file. {what}")
 
 
 @contextmanager

@@ -55,7 +55,8 @@ class GrpcClient:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         """Opens a channel; nothing is sent yet."""
-        if not re.fullmatch(r".+:\d+", address) or "//" in address:
+        found = re.fullmatch(r".+:(\d+)", address)
+        if not found or "//" in address or int(found[1]) >= 2**16:
             raise ValueError(
                 f"`address` must be a host and a port, such as 127.0.0.1:{_PORT}. "
                 f"Received: {address!r}."

@@ -1,0 +1,258 @@
+"""What trials cost, what is refused before it starts, and the best trade-offs of the rest."""
+
+import dataclasses
+import itertools
+import re
+from pathlib import Path
+
+import keras_tuner
+import numpy as np
+import pytest
+from shard_making import make_shards
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from cham_keras.benchmark.arithmetic import useful_operations as operations_of_benchmark
+from cham_keras.benchmark.settings import BenchmarkSettings
+from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, build_model
+from cham_keras.runs.useful_operations import useful_operations
+from cham_keras.tuning import (
+    Search,
+    SearchSpace,
+    Trial,
+    TrialCost,
+    best_trade_offs,
+    importances,
+    tune,
+    tuner,
+)
+from cham_keras.tuning.report import compared_with_default, report_as_markdown, write_report
+from cham_keras.tuning.trial_cost import least_memory_bytes, why_too_large
+
+# keras-tuner names its threads in the old way.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:currentThread:DeprecationWarning:keras_tuner"),
+    pytest.mark.filterwarnings("ignore:getName:DeprecationWarning:keras_tuner"),
+]
+
+TINY = RunSettings(
+    epochs=2,
+    model=ModelSettings(head_units=8, filters=2, candidate_activation="tanh"),
+    data=DataSettings(num_frames=5, batch_size=6),
+    optimizer=OptimizerSettings(learning_rate=0.02),
+)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    counts = {"train": 6, "validation": 5, "test": 1}
+    return make_shards(tmp_path_factory.mktemp("data") / "shards", clips_per_class=counts)
+
+
+def trial(name, score, parameters=1, operations=1, seconds=1.0, **values):
+    if score is None:
+        return Trial(name, values, Path(name), TINY, failure="out of memory")
+    cost = TrialCost(parameters, operations, seconds, 2**30, 60.0)
+    return Trial(name, values, Path(name), TINY, booked_score=score, booked_cost=cost)
+
+
+@pytest.mark.parametrize(
+    ("system", "name"), [("cham", "cham"), ("hoisted", "conv_attention"), ("step", "conv_alstm")]
+)
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_operations_are_those_that_the_benchmark_counts(system, name, kernel_size):
+    sizes = {"height": 5, "width": 4, "channels": 12, "filters": 6, "kernel_size": kernel_size}
+    expected = operations_of_benchmark(BenchmarkSettings(batch=1, steps=7, **sizes), system)
+    model = ModelSettings(name, filters=6, kernel_size=kernel_size)
+    assert useful_operations(model, (5, 4, 12), 7) == expected["inference"]
+
+
+def test_operations_follow_every_setting_that_changes_a_kernel():
+    base = ModelSettings(filters=6)
+    counts = [
+        useful_operations(dataclasses.replace(base, **change), (5, 4, 12), 8)
+        for change in (
+            {},
+            {"input_kernel_size": 1},
+            {"attention_filters": 3},
+            {"attention_kernel_size": 3},
+            {"skip": 4},
+            {"temporal_differences": "beside"},
+        )
+    ]
+    assert len(set(counts)) == len(counts)
+    assert counts[1] < counts[0] > counts[2]
+    assert counts[4] < counts[0] < min(counts[3], counts[5])
+    with pytest.raises(ValueError, match="models with kernels.*Received: fc_attention"):
+        useful_operations(ModelSettings("fc_attention"), (5, 4, 12), 8)
+
+
+def test_the_least_memory_counts_weights_features_and_states():
+    model = ModelSettings(filters=6, skip=2)
+    settings = RunSettings(model=model, data=DataSettings(num_frames=8, batch_size=4))
+    of_weights = least_memory_bytes(settings, (5, 4, 12), 1000) - least_memory_bytes(
+        settings, (5, 4, 12), 0
+    )
+    assert of_weights == 4 * 4 * 1000
+    states = 6 * 6 * 1.5
+    assert least_memory_bytes(settings, (5, 4, 12), 0) == 4 * 5 * 4 * 8 * 4 * (12 + states)
+    in_parts = dataclasses.replace(settings, optimizer=OptimizerSettings(accumulation_steps=2))
+    assert least_memory_bytes(in_parts, (5, 4, 12), 0) == 4 * 5 * 4 * 8 * 2 * (12 + states)
+    assert why_too_large(2**31, 2**31) == ""
+    assert why_too_large(2**31, 2**30) == "needs 2.0 GiB at the least, the limit is 1.0 GiB"
+
+
+def test_what_is_too_large_is_not_started_and_the_search_goes_on(shards, tmp_path):
+    limit = least_memory_bytes(TINY, (3, 4, 5), 0) + 2**20
+    space = SearchSpace(kernel_size=(1,), input_kernel_size=(1,), filters=(2, 512))
+    search = tune(shards, tmp_path / "search", TINY, space, memory_limit_bytes=limit)
+    best, refused = search.trials
+    assert best.values["filters"] == 2
+    assert re.fullmatch(
+        r"not started: needs \d+\.\d GiB at the least, the limit is \d+\.\d GiB", refused.failure
+    )
+    assert not refused.run.exists()
+
+
+def test_a_limit_of_parameters_is_kept(shards, tmp_path):
+    space = SearchSpace(kernel_size=(1, 3), input_kernel_size=(1,), filters=(2,))
+    sizes = {}
+    for kernel_size in (1, 3):
+        model = dataclasses.replace(TINY.model, kernel_size=kernel_size, input_kernel_size=1)
+        sizes[kernel_size] = build_model(model, (3, 4, 5), 3).count_params()
+    search = tune(shards, tmp_path / "search", TINY, space, max_parameters=sizes[3] - 1)
+    best, refused = search.trials
+    assert best.cost.parameters == sizes[1] < sizes[3]
+    assert refused.failure == (
+        f"not started: {sizes[3]:,} parameters, the limit is {sizes[3] - 1:,}"
+    )
+
+
+def test_costs_are_measured_and_booked_and_logged_for_tensorboard(shards, tmp_path):
+    space = SearchSpace(kernel_size=(3,), input_kernel_size=(3,), filters=(2,))
+    search = tune(shards, tmp_path / "search", TINY, space)
+    (only,) = search.trials
+    assert only.cost.operations == useful_operations(only.settings.model, (3, 4, 5), 5)
+    assert 0 < only.cost.seconds_per_clip < 5
+    assert 2**27 < only.cost.peak_memory_bytes < 2**35
+    assert only.cost.train_seconds > 0
+    assert search.default == only
+    (events,) = (search.folder / "tensorboard").rglob("events*")
+    tags = {
+        value.tag for event in EventFileLoader(str(events)).Load() for value in event.summary.value
+    }
+    assert {"_hparams_/session_start_info", "val_clip_accuracy", "parameters"} <= tags
+
+
+def test_an_unknown_fault_of_a_trial_is_recorded_and_the_search_goes_on(
+    shards, tmp_path, monkeypatch
+):
+    right = tuner.trained
+
+    def broken(shards, out, settings):
+        if settings.model.kernel_size == 1:
+            raise RuntimeError("the graph is upside down\nsecond line")
+        return right(shards, out, settings)
+
+    monkeypatch.setattr(tuner, "trained", broken)
+    space = SearchSpace(kernel_size=(1, 3), input_kernel_size=(1,), filters=(2,))
+    search = tune(shards, tmp_path / "search", TINY, space)
+    assert [trial.failure for trial in search.trials] == [
+        "",
+        "RuntimeError: the graph is upside down",
+    ]
+
+
+def test_a_trial_that_takes_its_process_with_it_three_times_counts_as_failed(tmp_path):
+    starts = tmp_path / "runs" / "0.starts"
+    for before in (None, "1", "2"):
+        if before is not None:
+            starts.write_text(before)
+        with tuner._counted_start(starts):
+            # What lies there if the process ends here.
+            assert starts.read_text() == str(int(before or 0) + 1)
+        assert not starts.exists()
+    starts.write_text("3")
+    with (
+        pytest.raises(keras_tuner.errors.FailedTrialError, match="its process ended 3 times"),
+        tuner._counted_start(starts),
+    ):
+        raise AssertionError
+    assert not starts.exists()
+
+
+def test_a_start_that_the_user_ends_does_not_count(tmp_path):
+    starts = tmp_path / "0.starts"
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt), tuner._counted_start(starts):
+            raise KeyboardInterrupt
+    assert starts.read_text() == "0"
+    with tuner._counted_start(starts):
+        assert starts.read_text() == "1"
+    assert not starts.exists()
+
+
+def test_the_best_trade_offs_are_those_that_no_other_beats():
+    generator = np.random.default_rng(0)
+    trials = [
+        trial(str(number), *row)
+        for number, row in enumerate(generator.integers(0, 6, (40, 3)).tolist())
+    ]
+
+    def beats(one, other):
+        ours, theirs = ((-t.score, t.cost.parameters, t.cost.operations) for t in (one, other))
+        return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
+
+    expected = [t for t in trials if not any(beats(other, t) for other in trials)]
+
+    def keys(found):
+        return {(t.score, t.cost.parameters, t.cost.operations) for t in found}
+
+    front = best_trade_offs([*trials, trial("failed", None)])
+    assert keys(front) == keys(expected)
+    assert len(front) == len(keys(expected))  # of equals the first alone
+    sizes = [t.cost.parameters for t in front]
+    assert sizes == sorted(sizes)
+
+
+def test_importance_is_the_share_of_variance_between_the_values():
+    scores = dict(zip(itertools.product((1, 3), (8, 16)), (0.1, 0.3, 0.6, 0.8), strict=True))
+    trials = [
+        trial(f"{k}{f}", score, kernel_size=k, filters=f, skip=2)
+        for (k, f), score in scores.items()
+    ]
+    kernel, filters = importances([*trials, trial("failed", None, kernel_size=5)])
+    assert (kernel.name, filters.name) == ("kernel_size", "filters")
+    # Means 0.2 and 0.7 around 0.45; 0.35 and 0.55.
+    total = 0.35**2 + 0.15**2 + 0.15**2 + 0.35**2
+    assert kernel.share == pytest.approx(4 * 0.25**2 / total)
+    assert filters.share == pytest.approx(4 * 0.1**2 / total)
+    assert kernel.means[3] == (pytest.approx(0.7), 2)
+
+
+def search_of(tmp_path, trials, first=None):
+    ranked = sorted(trials, key=lambda trial: trial.rank)
+    return Search(tuple(ranked), tmp_path, validation_clips=40, first=first)
+
+
+def test_the_report_compares_with_the_default_at_its_parameters(tmp_path):
+    default = trial("0", 0.5, 100, filters=8)
+    larger, smaller = trial("1", 0.9, 101, filters=16), trial("2", 0.6, 100, filters=4)
+    found = compared_with_default(search_of(tmp_path, [default, larger, smaller], {"filters": 8}))
+    assert "The settings as they stood (trial 0): 0.500 with 100 parameters." in found
+    assert "trial 2, 0.600 with 100, 4 clips more." in found
+    found = compared_with_default(search_of(tmp_path, [default, larger], {"filters": 8}))
+    assert found.endswith("No trial with at most as many parameters is better.")
+    found = compared_with_default(search_of(tmp_path, [larger], {"filters": 8}))
+    assert found == "The settings as they stood before are not among the trials."
+
+
+def test_files_of_trials_that_are_beaten_later_go(tmp_path):
+    first = trial("0", 0.5, 100, filters=8)
+    write_report(search_of(tmp_path, [first]))
+    recipes = tmp_path / "trade-offs"
+    assert [path.name for path in recipes.iterdir()] == ["0.toml"]
+    search = search_of(tmp_path, [first, trial("1", 0.6, 90, filters=4)])
+    write_report(search)
+    assert [path.name for path in recipes.iterdir()] == ["1.toml"]
+    assert (tmp_path / "report.md").read_text() == report_as_markdown(search)
+    assert (tmp_path / "trade-offs.png").read_bytes().startswith(b"\x89PNG")
