@@ -69,7 +69,7 @@ def predict(
     wire
         Of whole videos, what is sent: `examples`, features as in the shards; `features`, as
         float32, the largest; `jpeg`, the frames themselves, the smallest, for which no CNN is
-        needed here and the model must be exported with --frames. Scores differ a little with `jpeg`.
+        needed here and the model must be exported with --frames; scores differ a little.
     timeout_seconds
         How long the server may take for a request.
     stream
