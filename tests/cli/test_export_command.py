@@ -72,7 +72,12 @@ def test_bad_options_of_predict_give_a_sentence(run_folder, video, options, sent
 
 def test_a_missing_video_gives_a_sentence(run_folder, tmp_path, capsys):
     assert cham("predict", tmp_path / "nowhere.mp4", "--run", run_folder) == 2
-    assert "must be a video file. There is none." in said(capsys.readouterr().err)
+    assert "There is no video file" in said(capsys.readouterr().err)
+
+
+def test_a_folder_in_the_place_of_a_stream_gives_a_sentence(run_folder, tmp_path, capsys):
+    assert cham("predict", tmp_path, "--run", run_folder, "--stream") == 2
+    assert "must be a video file. It is a folder." in said(capsys.readouterr().err)
 
 
 def test_a_bad_export_gives_a_sentence_and_leaves_nothing(tmp_path, capsys):

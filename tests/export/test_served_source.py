@@ -197,7 +197,7 @@ def test_what_cannot_be_asked_gives_a_sentence(server, base, films, options, sen
 @pytest.mark.parametrize(
     ("source", "kind", "sentence"),
     [
-        ("nowhere.mp4", FileNotFoundError, "must be a video file. There is none"),
+        ("nowhere.mp4", FileNotFoundError, "no video file"),
         ("/dev/video99", FileNotFoundError, "There is no camera"),
         ("http://127.0.0.1:9/stream", ValueError, "cannot be read as a video"),
     ],

@@ -257,8 +257,9 @@ def _check_frame(path: Path, number: int, frame: np.ndarray, stream: Any) -> Non
 
 def _check_is_file(path: Path) -> None:
     if not path.is_file():
-        what = "It is a folder." if path.is_dir() else "There is none."
-        raise FileNotFoundError(f"{path} must be a video file. {what}")
+        if path.is_dir():
+            raise FileNotFoundError(f"{path} must be a video file. It is a folder.")
+        raise FileNotFoundError(f"There is no video file {path}.")
 
 
 @contextmanager
