@@ -61,9 +61,9 @@ def tune(
         Search every setting: also attention, skip, head, dropout, frames, batch, learning rate.
         Those that --space names have its values.
     max_parameters
-        A model with more weights is not started.
+        A model with more weights is not proposed.
     memory_limit_gib
-        Nor is one that needs more memory to train; by default this machine's memory.
+        A model that needs more memory to train is not started; by default this machine's memory.
     role
         On several machines: one chief, which has the books and trains nothing, and workers. By
         default as KERASTUNER_TUNER_ID says, otherwise alone.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from cham_keras.files import replacing_file
 from cham_keras.settings import write_settings
@@ -202,10 +203,15 @@ def _plot(search: Search, front: Sequence[Trial], path: Path) -> None:
                 fontsize=8,
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(0.08)
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("validation accuracy (%)")
-    panels[0].legend(fontsize=8, loc="lower right")
+    marks = panels[0].get_legend_handles_labels()
+    figure.legend(*marks, fontsize=8, loc="outside lower center", ncols=3)
     figure.suptitle(f"{len(good)} trials; numbers are those of the trials", fontsize=10)
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:

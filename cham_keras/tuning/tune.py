@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -16,7 +17,7 @@ from rich.live import Live
 from cham_keras.data import Manifest, read_manifest, write_manifest
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
-from cham_keras.runs import RunSettings
+from cham_keras.runs import RunSettings, build_model
 from cham_keras.runs.run_folder import LAST_MODEL_FILE, MODEL_FILE
 from cham_keras.settings import read_settings, settings, settings_to_dict, write_settings
 from cham_keras.training import resolve
@@ -24,7 +25,14 @@ from cham_keras.tuning.cluster import Cluster, chief_errors_named, run_chief
 from cham_keras.tuning.hyper_model import CHAMHyperModel
 from cham_keras.tuning.proposals import OBJECTIVE, Proposals, Strategy, make_oracle
 from cham_keras.tuning.report import write_report
-from cham_keras.tuning.search_space import SearchSpace, Values, values_in, why_invalid, with_values
+from cham_keras.tuning.search_space import (
+    SearchSpace,
+    Value,
+    Values,
+    values_in,
+    why_invalid,
+    with_values,
+)
 from cham_keras.tuning.trade_offs import best_trade_offs
 from cham_keras.tuning.trial_cost import physical_memory_bytes
 from cham_keras.tuning.trials import Search
@@ -47,7 +55,7 @@ class SearchSettings:
     strategy: Strategy = "random"
     """How the next trial is chosen."""
     max_parameters: int | None = None
-    """A model with more weights is not started."""
+    """A model with more weights is not proposed."""
 
 
 def tune(
@@ -81,8 +89,8 @@ def tune(
         strategy: "random"; "bayesian", by a Gaussian process over what was tried; "hyperband",
             many models for a few epochs and the better ones anew for more, up to
             `settings.epochs`.
-        max_parameters: a model with more weights is not started.
-        memory_limit_bytes: nor is one that needs more memory to train; by default this
+        max_parameters: a model with more weights is not proposed.
+        memory_limit_bytes: one that needs more memory to train is not started; by default this
             machine's memory.
         cluster: what this process is in a search on several machines.
 
@@ -133,9 +141,7 @@ def tune(
     oracle.hyperparameters.Fixed(_PLAN, _digest(plan))
     with cluster.environment(), chief_errors_named(cluster):
         tuner = TrainingTuner(
-            *(oracle, hyper_model, shards, out),
-            memory_limit_bytes or physical_memory_bytes(),
-            max_parameters,
+            *(oracle, hyper_model, shards, out), memory_limit_bytes or physical_memory_bytes()
         )
         if cluster.role == "worker":
             _check_plan(tuner, plan, cluster)
@@ -216,13 +222,26 @@ class Books:
 
 
 def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
+    def problem(values: Values) -> str:
+        run, shape = with_values(plan.run, values), manifest.feature_shape
+        reason = why_invalid(run, shape)
+        if reason or plan.max_parameters is None:
+            return reason
+        model = build_model(run.model, shape, len(manifest.classes))
+        if model.count_params() > plan.max_parameters:
+            return f"{model.count_params():,} parameters, the limit is {plan.max_parameters:,}"
+        return ""
+
+    @functools.cache
+    def goes_together(pairs: tuple[tuple[str, Value], ...]) -> bool:
+        return not problem(dict(pairs))
+
     def goes(values: Values) -> bool:
-        return not why_invalid(with_values(plan.run, values), manifest.feature_shape)
+        return goes_together(tuple((name, values[name]) for name in plan.space.choices()))
 
     proposals = Proposals(plan.space, values_in(plan.run, plan.space), plan.run.seed, goes)
     if proposals.draw(0, ()) is None:
-        values = plan.space.combination(0)
-        reason = why_invalid(with_values(plan.run, values), manifest.feature_shape)
+        reason = problem(plan.space.combination(0))
         raise ValueError(
             "A search space must hold a combination that goes together. Received one where "
             f"none was found; for instance, {reason}."

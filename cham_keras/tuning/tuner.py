@@ -50,7 +50,6 @@ class TrainingTuner(keras_tuner.Tuner):
         shards: the folder of shards.
         out: the folder of the search.
         memory_limit_bytes: what needs more is not started.
-        max_parameters: a model with more is not started; None for no limit.
     """
 
     def __init__(
@@ -60,11 +59,9 @@ class TrainingTuner(keras_tuner.Tuner):
         shards: AnyPath,
         out: Path,
         memory_limit_bytes: int,
-        max_parameters: int | None = None,
     ):
         self._shards, self._out = shards, out
         self._memory_limit_bytes = memory_limit_bytes
-        self._max_parameters = max_parameters
         with contextlib.redirect_stdout(io.StringIO()):  # it prints when it goes on
             super().__init__(
                 oracle, hypermodel=hyper_model, directory=out, project_name=BOOKS_FOLDER
@@ -115,8 +112,6 @@ class TrainingTuner(keras_tuner.Tuner):
             reason = why_too_large(
                 least_memory_bytes(settings, shape, parameters), self._memory_limit_bytes
             )
-            if self._max_parameters is not None and parameters > self._max_parameters:
-                reason = f"{parameters:,} parameters, the limit is {self._max_parameters:,}"
         if reason:
             raise keras_tuner.errors.FailedTrialError(f"not started: {reason}")
 

@@ -120,11 +120,11 @@ def test_a_limit_of_parameters_is_kept(shards, tmp_path):
         model = dataclasses.replace(TINY.model, kernel_size=kernel_size, input_kernel_size=1)
         sizes[kernel_size] = build_model(model, (3, 4, 5), 3).count_params()
     search = tune(shards, tmp_path / "search", TINY, space, max_parameters=sizes[3] - 1)
-    best, refused = search.trials
-    assert best.cost.parameters == sizes[1] < sizes[3]
-    assert refused.failure == (
-        f"not started: {sizes[3]:,} parameters, the limit is {sizes[3] - 1:,}"
-    )
+    (only,) = search.trials
+    assert only.cost.parameters == sizes[1] < sizes[3]
+    with pytest.raises(ValueError, match=f"for instance, {sizes[1]:,} parameters, the limit is 9"):
+        tune(shards, tmp_path / "other", TINY, space, max_parameters=9)
+    assert not (tmp_path / "other").exists()
 
 
 def test_costs_are_measured_and_booked_and_logged_for_tensorboard(shards, tmp_path):
