@@ -5,11 +5,13 @@ Hyperband search. `tuner` runs what they propose, `tune` chooses one.
 """
 
 import random
+import warnings
 from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import keras_tuner
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from cham_keras.tuning.search_space import SearchSpace, Values
 
@@ -150,7 +152,10 @@ class BayesianOracle(_OfProposals, keras_tuner.oracles.BayesianOptimizationOracl
             return self._answer(self._random_values())
         # By the number of trials, so that a search that goes on goes on as it would have.
         self._random_state = np.random.RandomState(self.seed + len(self.trials))
-        values = super().populate_space(trial_id)["values"]
+        with warnings.catch_warnings():
+            # The process is fitted anew for each trial; that a fit is rough changes little.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            values = super().populate_space(trial_id)["values"]
         if self.proposals.key(values) in self._tried() or not self.proposals.goes(values):
             values = self._random_values()
         return self._answer(values)

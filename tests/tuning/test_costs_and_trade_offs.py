@@ -13,7 +13,14 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from cham_keras.benchmark.arithmetic import useful_operations as operations_of_benchmark
 from cham_keras.benchmark.settings import BenchmarkSettings
-from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, build_model
+from cham_keras.runs import (
+    DataSettings,
+    ModelSettings,
+    OptimizerSettings,
+    RunSettings,
+    build_model,
+    open_run,
+)
 from cham_keras.runs.useful_operations import useful_operations
 from cham_keras.tuning import (
     Search,
@@ -141,6 +148,32 @@ def test_costs_are_measured_and_booked_and_logged_for_tensorboard(shards, tmp_pa
         value.tag for event in EventFileLoader(str(events)).Load() for value in event.summary.value
     }
     assert {"_hparams_/session_start_info", "val_clip_accuracy", "parameters"} <= tags
+
+
+@pytest.mark.parametrize("strategy", ["bayesian", "hyperband"])
+def test_every_strategy_searches_and_goes_on(strategy, shards, tmp_path, monkeypatch):
+    space = SearchSpace(kernel_size=(1, 3), input_kernel_size=(1,), filters=(2, 3, 4))
+    settings = dataclasses.replace(TINY, epochs=3)
+    arguments = (shards, tmp_path / "search", settings, space)
+    right, runs = tuner.trained, []
+
+    def broken(shards, out, settings):
+        runs.append(settings)
+        if len(runs) == 4:
+            raise KeyboardInterrupt
+        return right(shards, out, settings)
+
+    monkeypatch.setattr(tuner, "trained", broken)
+    with pytest.raises(KeyboardInterrupt):
+        tune(*arguments, max_trials=5, strategy=strategy)
+    search = tune(*arguments, max_trials=5, strategy=strategy)
+    assert runs[4] == runs[3]
+    if strategy == "bayesian":
+        assert len(search.trials) == 5 == len({str(trial.values) for trial in search.trials})
+    else:
+        assert {trial.settings.epochs for trial in search.trials} == {1, 3}
+    for trial in search.trials:
+        assert open_run(trial.run).settings == trial.settings
 
 
 def test_an_unknown_fault_of_a_trial_is_recorded_and_the_search_goes_on(
