@@ -4,6 +4,7 @@ Comes in: a model, the state of its fit, its batches from any number on. Goes ou
 is trained, and whatever the callbacks write. `train` calls it, and `finetuning` stage by stage.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cham_keras.training.callbacks.keep_run import KeepRun
 from cham_keras.training.callbacks.progress import ProgressBar
 from cham_keras.training.callbacks.tensorboard import TensorBoardLog
 from cham_keras.training.device_layout import DeviceLayout
+from cham_keras.training.gradient_registry import gradients_forgotten
 from cham_keras.training.input_wait import InputWait
 from cham_keras.training.resume_state import FitPlan, FitState
 
@@ -85,7 +87,9 @@ class Fit:
             TrainingStopped: after Ctrl-C or SIGTERM.
         """
         state, plan = self._state, self._plan
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._bar.close)
+            stack.enter_context(gradients_forgotten())
             while not state.is_finished(plan):
                 end = plan.num_epochs if begin_stage is None else begin_stage()
                 if state.batch == plan.batches_per_epoch:
@@ -94,8 +98,6 @@ class Fit:
                     self._fit_epochs(state.epoch + 1, plan.batches_per_epoch - state.batch)
                 else:
                     self._fit_epochs(end, plan.batches_per_epoch)
-        finally:
-            self._bar.close()
 
     def _fit_epochs(self, end: int, batches_per_epoch: int) -> None:
         batches = self._batches_from(self._state.batches_done(self._plan))

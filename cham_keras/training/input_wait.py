@@ -14,29 +14,49 @@ import numpy as np
 import tensorflow as tf
 
 
+class _Clock:
+    """The seconds, apart from the callback: TensorFlow keeps what a data set calls for the whole
+    life of the process, and a callback holds the model.
+    """
+
+    def __init__(self) -> None:
+        self.waited_seconds = 0.0
+        self.began: float | None = None
+        self.is_waiting = False
+
+    def delivered(self) -> np.int64:
+        if self.is_waiting and self.began is not None:
+            self.waited_seconds += time.perf_counter() - self.began
+            self.is_waiting = False
+        return np.int64(0)
+
+
 class InputWait(keras.callbacks.Callback):
     """Adds up the seconds of the steps, and those in which they waited for their batch.
 
     It stands before all other callbacks: what they do is no part of a step.
 
     Attributes:
-        seconds: waited so far.
         training_seconds: passed in steps so far.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.seconds = 0.0
         self.training_seconds = 0.0
-        self._began: float | None = None
-        self._is_waiting = False
+        self._clock = _Clock()
         self._is_first = True
+
+    @property
+    def seconds(self) -> float:
+        """Seconds waited so far."""
+        return self._clock.waited_seconds
 
     def watched(self, clips: tf.data.Dataset) -> tf.data.Dataset:
         """The same data set, which tells when it gives a batch."""
+        delivered = self._clock.delivered
 
         def told(*batch):
-            with tf.control_dependencies([tf.numpy_function(self._delivered, [], tf.int64)]):
+            with tf.control_dependencies([tf.numpy_function(delivered, [], tf.int64)]):
                 return tf.nest.map_structure(tf.identity, batch)
 
         options = tf.data.Options()
@@ -55,17 +75,11 @@ class InputWait(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """A step begins, and asks for a batch."""
-        self._began = None if self._is_first else time.perf_counter()
-        self._is_waiting = True
+        self._clock.began = None if self._is_first else time.perf_counter()
+        self._clock.is_waiting = True
         self._is_first = False
 
     def on_train_batch_end(self, batch, logs=None):
         """A step is done."""
-        if self._began is not None:
-            self.training_seconds += time.perf_counter() - self._began
-
-    def _delivered(self) -> np.int64:
-        if self._is_waiting and self._began is not None:
-            self.seconds += time.perf_counter() - self._began
-            self._is_waiting = False
-        return np.int64(0)
+        if self._clock.began is not None:
+            self.training_seconds += time.perf_counter() - self._clock.began
