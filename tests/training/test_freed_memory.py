@@ -20,7 +20,6 @@ SETTINGS = RunSettings(
 
 def held():
     """Models and graphs of functions that are alive."""
-    keras.backend.clear_session()
     gc.collect()
     kinds = [type(thing) for thing in gc.get_objects()]
     return (
