@@ -235,6 +235,7 @@ PUBLIC_NAMES = {
         "CHAMHyperModel",
         "ChiefUnreachableError",
         "Cluster",
+        "FailedTrial",
         "Search",
         "SearchSpace",
         "Trial",

@@ -14,13 +14,14 @@ from cham_keras.tuning.hyper_model import CHAMHyperModel
 from cham_keras.tuning.search_space import SearchSpace, wide_space
 from cham_keras.tuning.trade_offs import best_trade_offs, importances
 from cham_keras.tuning.trial_cost import TrialCost
-from cham_keras.tuning.trials import Search, Trial
+from cham_keras.tuning.trials import FailedTrial, Search, Trial
 from cham_keras.tuning.tune import tune
 
 __all__ = [
     "CHAMHyperModel",
     "ChiefUnreachableError",
     "Cluster",
+    "FailedTrial",
     "Search",
     "SearchSpace",
     "Trial",

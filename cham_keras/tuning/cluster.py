@@ -202,53 +202,50 @@ def run_chief(
 
 
 class _Chief:
-    """Which worker was heard of when, and which trial each of them has."""
+    """Which worker was heard of when."""
 
     def __init__(self, oracle: Any, patience_s: float, tell: Callable[[str], None]):
         self.oracle, self.patience_s, self.tell = oracle, patience_s, tell
         self._heard: dict[str, float] = {}
-        self._stopped = False
+        self._has_ended = False
         self._lock = threading.Lock()
-        if oracle._retry_queue:
-            tell(f"Trials to go on with: {', '.join(oracle._retry_queue)}.")
-
-    def heard(self, worker: str) -> None:
-        with self._lock:
-            if worker not in self._heard:
-                self.tell(f"Worker {worker} is here.")
-            self._heard[worker] = time.monotonic()
+        if waiting := oracle.waiting_trials():
+            tell(f"Trials to go on with: {', '.join(waiting)}.")
 
     def next_trial(self, worker: str) -> Any:
-        self.heard(worker)
+        self._hear(worker)
         trial = self.oracle.create_trial(worker)
         if trial.status == "STOPPED":
-            self._stopped = True
+            self._has_ended = True
             with self._lock:
                 self._heard.pop(worker, None)
         return trial
 
     def still_at(self, worker: str, trial_id: str) -> None:
         """A sign of life; a trial that was thought lost is this worker's again."""
-        self.heard(worker)
-        with self._lock:
-            waiting = self.oracle._retry_queue
-            if trial_id in waiting:
-                waiting.remove(trial_id)
-                trial = self.oracle.trials[trial_id]
-                trial.status = "RUNNING"
-                self.oracle.ongoing_trials[worker] = trial
-                self.oracle.tuner_ids.add(worker)
-                self.oracle.save()
+        self._hear(worker)
+        self.oracle.take_again(worker, trial_id)
 
     def is_done(self) -> bool:
-        self._give_back()
-        oracle = self.oracle
-        return self._stopped and not (
-            oracle.ongoing_trials or oracle._retry_queue or oracle.tuner_ids
-        )
+        """Whether all is tried and all workers know it; what silent ones have is given back."""
+        for worker in self._silent():
+            trial_id = self.oracle.give_back(worker)
+            if trial_id is None:
+                self.tell(f"Worker {worker} is gone.")
+            else:
+                self.tell(
+                    f"Worker {worker} is silent for {self.patience_s:.0f} seconds: its trial "
+                    f"{trial_id} goes to the next one that asks."
+                )
+        return self._has_ended and self.oracle.is_idle()
 
-    def _give_back(self) -> None:
-        """What a silent worker has goes to the next one that asks."""
+    def _hear(self, worker: str) -> None:
+        with self._lock:
+            if worker not in self._heard:
+                self.tell(f"Worker {worker} is here.")
+            self._heard[worker] = time.monotonic()
+
+    def _silent(self) -> list[str]:
         now = time.monotonic()
         with self._lock:
             silent = [
@@ -256,17 +253,7 @@ class _Chief:
             ]
             for worker in silent:
                 del self._heard[worker]
-                self.oracle.tuner_ids.discard(worker)
-                trial = self.oracle.ongoing_trials.pop(worker, None)
-                if trial is None:
-                    self.tell(f"Worker {worker} is gone.")
-                    continue
-                self.oracle._retry_queue.append(trial.trial_id)
-                self.oracle.save()
-                self.tell(
-                    f"Worker {worker} is silent for {self.patience_s:.0f} seconds: its trial "
-                    f"{trial.trial_id} goes to the next one that asks."
-                )
+        return silent
 
 
 def _servicer(chief: _Chief) -> Any:

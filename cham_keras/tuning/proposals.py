@@ -84,6 +84,7 @@ class _OfProposals:
     tuner_ids: set[str]
     end_order: list[str]
     _retry_queue: list[str]
+    save: Callable[[], None]
 
     def __init__(self, proposals: Proposals, **arguments: Any):
         super().__init__(  # type: ignore[call-arg]
@@ -117,6 +118,50 @@ class _OfProposals:
         if trial.trial_id in self._retry_queue:
             self._retry_queue.remove(trial.trial_id)
         self.on_trial_ended()
+
+    @keras_tuner.synchronized
+    def waiting_trials(self) -> list[str]:
+        """Trials that were begun and that nobody works on."""
+        return list(self._retry_queue)
+
+    @keras_tuner.synchronized
+    def give_back(self, tuner_id: str) -> str | None:
+        """Takes a worker off the books; whoever asks next gets its trial.
+
+        Args:
+            tuner_id: of the worker.
+
+        Returns:
+            the trial; None if it had none.
+        """
+        self.tuner_ids.discard(tuner_id)
+        trial = self.ongoing_trials.pop(tuner_id, None)
+        if trial is None:
+            return None
+        self._retry_queue.append(trial.trial_id)
+        self.save()
+        return trial.trial_id
+
+    @keras_tuner.synchronized
+    def take_again(self, tuner_id: str, trial_id: str) -> None:
+        """Gives a trial that waits to the worker that was at it all the time.
+
+        Args:
+            tuner_id: of the worker.
+            trial_id: what it works on; nothing happens if that does not wait.
+        """
+        if trial_id in self._retry_queue:
+            self._retry_queue.remove(trial_id)
+            trial = self.trials[trial_id]
+            trial.status = "RUNNING"
+            self.ongoing_trials[tuner_id] = trial
+            self.tuner_ids.add(tuner_id)
+            self.save()
+
+    @keras_tuner.synchronized
+    def is_idle(self) -> bool:
+        """Whether no trial runs or waits and no worker is there."""
+        return not (self.ongoing_trials or self._retry_queue or self.tuner_ids)
 
     def _random_values(self) -> Values | None:
         return self.proposals.draw(len(self.trials), self._tried())

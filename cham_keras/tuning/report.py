@@ -16,8 +16,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from cham_keras.files import replacing_file
 from cham_keras.settings import write_settings
 from cham_keras.tuning.trade_offs import Importance, best_trade_offs, importances
-from cham_keras.tuning.trials import BEST_FILE, Search, Trial
+from cham_keras.tuning.trials import FailedTrial, Search, Trial, varied_settings
 
+BEST_FILE = "best.toml"
 TRIALS_FILE = "trials.md"
 REPORT_FILE = "report.md"
 PICTURE_FILE = "trade-offs.png"
@@ -33,16 +34,17 @@ def write_report(search: Search) -> None:
         search: what was found so far.
     """
     folder, front = search.folder, best_trade_offs(search.trials)
-    _write_recipe(search.trials[0], len(search.trials), folder / BEST_FILE)
+    num_trials = len(search.trials) + len(search.failed)
+    _write_recipe(search.trials[0], num_trials, folder / BEST_FILE)
     recipes = folder / RECIPES_FOLDER
     recipes.mkdir(exist_ok=True)
     for trial in front:
-        _write_recipe(trial, len(search.trials), recipes / f"{trial.name}.toml")
+        _write_recipe(trial, num_trials, recipes / f"{trial.name}.toml")
     for old in set(recipes.glob("*.toml")) - {recipes / f"{trial.name}.toml" for trial in front}:
         old.unlink()
     _plot(search, front, folder / PICTURE_FILE)
     for name, text in (
-        (TRIALS_FILE, trials_table(search.trials)),
+        (TRIALS_FILE, trials_table(search.trials, search.failed)),
         (REPORT_FILE, report_as_markdown(search)),
     ):
         with replacing_file(folder / name) as temporary:
@@ -59,44 +61,49 @@ def _write_recipe(trial: Trial, num_trials: int, path: Path) -> None:
     )
 
 
-def trials_table(trials: Sequence[Trial], names: Sequence[str] | None = None) -> str:
+def trials_table(
+    trials: Sequence[Trial],
+    failed: Sequence[FailedTrial] = (),
+    names: Sequence[str] | None = None,
+) -> str:
     """A Markdown table with a row a trial.
 
     Args:
-        trials: in the order of the rows.
+        trials: in the order of the rows; at least one.
+        failed: rows behind them.
         names: settings that get a column; all by default.
     """
     names = list(trials[0].values) if names is None else list(names)
     head = ["trial", *names, "parameters", "GFLOP a clip", "ms a clip", "peak GiB"]
     rows = [[*head, "validation accuracy"], ["---"] * (len(head) + 1)]
     for trial in trials:
-        values = [str(trial.values[name]) for name in names]
-        if trial.succeeded:
-            cost = trial.cost
-            costs = [
+        cost = trial.cost
+        rows.append(
+            [
+                trial.name,
+                *(str(trial.values[name]) for name in names),
                 f"{cost.parameters:,}",
                 f"{cost.operations / 1e9:,.3f}",
                 f"{cost.seconds_per_clip * 1000:.3g}",
                 f"{cost.peak_memory_bytes / 2**30:.2f}",
                 f"{trial.score:.3f}",
             ]
-        else:
-            costs = ["", "", "", "", f"failed: {trial.failure}"]
-        rows.append([trial.name, *values, *costs])
+        )
+    for failure in failed:
+        values = [str(failure.values[name]) for name in names]
+        rows.append([failure.name, *values, *[""] * 4, f"failed: {failure.reason}"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def report_as_markdown(search: Search) -> str:
     """The report: the best, the trade-offs, what each setting was worth, all trials."""
     best, front = search.trials[0], best_trade_offs(search.trials)
-    good = [trial for trial in search.trials if trial.succeeded]
-    varied = [
-        name for name in best.values if len({trial.values[name] for trial in search.trials}) > 1
-    ]
+    varied = varied_settings([*search.trials, *search.failed])
     parts = [
         "# A search",
-        f"{len(search.trials)} trials, {len(search.trials) - len(good)} of them failed, "
-        f"{sum(trial.cost.train_seconds for trial in good) / 60:.1f} minutes of training. Scores "
+        f"{len(search.trials) + len(search.failed)} trials, {len(search.failed)} of them failed, "
+        f"{sum(trial.cost.train_seconds for trial in search.trials) / 60:.1f} minutes of training. "
+        "Scores "
         f"are accuracies over {search.validation_clips} validation clips: one clip is "
         f"{100 / search.validation_clips:.1f} points, and by chance alone a score of "
         f"{best.score:.2f} has a standard error of {_standard_error(search):.3f}. The best of "
@@ -106,14 +113,14 @@ def report_as_markdown(search: Search) -> str:
         "## The best trade-offs",
         "No other trial is at least as good in accuracy, parameters and operations. Each is a "
         f"recipe: `cham --settings {RECIPES_FOLDER}/TRIAL.toml train SHARDS --out RUN`.",
-        trials_table(front, varied),
+        trials_table(front, names=varied),
         f"![accuracy against parameters and time]({PICTURE_FILE})",
         "## What each setting was worth",
         "Of the scores' variance, the share that lies between the means of a setting's values. "
         "With few trials a value it is large by chance.",
         _importance_table(importances(search.trials)),
         "## All trials",
-        trials_table(search.trials, varied),
+        trials_table(search.trials, search.failed, varied),
     ]
     fixed = {name: value for name, value in best.values.items() if name not in varied}
     if fixed:
@@ -135,12 +142,8 @@ def compared_with_default(search: Search) -> str:
     default = search.default
     if default is None:
         return "The settings as they stood before are not among the trials."
-    within = [
-        trial
-        for trial in search.trials
-        if trial.succeeded and trial.cost.parameters <= default.cost.parameters
-    ]
-    best = within[0]
+    limit = default.cost.parameters
+    best = next(trial for trial in search.trials if trial.cost.parameters <= limit)
     sentence = (
         f"The settings as they stood (trial {default.name}): {default.score:.3f} with "
         f"{default.cost.parameters:,} parameters. "
@@ -168,14 +171,13 @@ def _importance_table(found: Sequence[Importance]) -> str:
 
 def _plot(search: Search, front: Sequence[Trial], path: Path) -> None:
     """Draws accuracy against parameters and against time, a point a trial."""
-    good = [trial for trial in search.trials if trial.succeeded]
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, label, cost_of in (
         (panels[0], "parameters", lambda trial: trial.cost.parameters),
         (panels[1], "milliseconds a clip", lambda trial: trial.cost.seconds_per_clip * 1000),
     ):
-        others = [trial for trial in good if trial not in front]
+        others = [trial for trial in search.trials if trial not in front]
         for trials, style in (
             (others, {"color": _GREY, "marker": "o", "label": "beaten by another"}),
             (front, {"color": _BLUE, "marker": "D", "label": "best trade-offs"}),
@@ -212,7 +214,7 @@ def _plot(search: Search, front: Sequence[Trial], path: Path) -> None:
     panels[0].set_ylabel("validation accuracy (%)")
     marks = panels[0].get_legend_handles_labels()
     figure.legend(*marks, fontsize=8, loc="outside lower center", ncols=3)
-    figure.suptitle(f"{len(good)} trials; numbers are those of the trials", fontsize=10)
+    figure.suptitle(f"{len(search.trials)} trials; numbers are those of the trials", fontsize=10)
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

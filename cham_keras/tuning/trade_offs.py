@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cham_keras.tuning.search_space import Value
-from cham_keras.tuning.trials import Trial
+from cham_keras.tuning.trials import Trial, varied_settings
 
 
 def best_trade_offs(trials: Sequence[Trial]) -> list[Trial]:
@@ -20,14 +20,13 @@ def best_trade_offs(trials: Sequence[Trial]) -> list[Trial]:
     are alike in all three the first one stays.
 
     Args:
-        trials: ended trials; failed ones are left out.
+        trials: that ended well.
 
     Returns:
         the trials, the smallest model first.
     """
-    good = [trial for trial in trials if trial.succeeded]
     front: list[Trial] = []
-    for trial in sorted(good, key=lambda trial: trial.rank):
+    for trial in sorted(trials, key=lambda trial: trial.rank):
         # What comes before has at least the score.
         if not any(_costs_no_more(other, trial) for other in front):
             front.append(trial)
@@ -61,20 +60,15 @@ def importances(trials: Sequence[Trial]) -> list[Importance]:
     """The importance of each setting that was searched, the largest first.
 
     Args:
-        trials: ended trials; failed ones are left out.
+        trials: that ended well.
     """
-    good = [trial for trial in trials if trial.succeeded]
-    if not good:
-        return []
     found = []
-    scores = np.array([trial.score for trial in good], dtype=float)
-    for name in good[0].values:
-        values = [trial.values[name] for trial in good]
+    scores = np.array([trial.score for trial in trials])
+    for name in varied_settings(trials):
+        values = [trial.values[name] for trial in trials]
         groups = {
             value: scores[[other == value for other in values]] for value in _in_order(values)
         }
-        if len(groups) < 2:
-            continue
         between = sum(len(group) * (group.mean() - scores.mean()) ** 2 for group in groups.values())
         total = ((scores - scores.mean()) ** 2).sum()
         means = {value: (float(group.mean()), len(group)) for value, group in groups.items()}

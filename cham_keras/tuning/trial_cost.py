@@ -7,13 +7,14 @@ training needs, and the measured costs. `tuner` refuses trials by the first and 
 import os
 import statistics
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from cham_keras.process_memory import peak_resident_bytes
 from cham_keras.runs import Run, RunSettings
-from cham_keras.runs.useful_operations import useful_operations
+from cham_keras.runs.model_size import num_parameters, useful_operations
 
 _CALLS = 5
 _BYTES = 4
@@ -46,14 +47,19 @@ class TrialCost:
         return {name: float(value) for name, value in asdict(self).items()}
 
     @classmethod
-    def from_metrics(cls, metrics: dict[str, float]) -> "TrialCost":
-        """From what keras-tuner has booked."""
-        kinds = {field.name: field.type for field in fields(cls)}
+    def from_metrics(cls, metrics: Any) -> "TrialCost":
+        """From what keras-tuner has booked.
+
+        Args:
+            metrics: a trial's.
+        """
+        last = metrics.get_last_value
         return cls(
-            **{
-                name: round(metrics[name]) if kind is int else float(metrics[name])  # type: ignore[arg-type]
-                for name, kind in kinds.items()
-            }
+            parameters=round(last("parameters")),
+            operations=round(last("operations")),
+            seconds_per_clip=float(last("seconds_per_clip")),
+            peak_memory_bytes=round(last("peak_memory_bytes")),
+            train_seconds=float(last("train_seconds")),
         )
 
 
@@ -85,7 +91,7 @@ def measure_cost(run: Run) -> TrialCost:
 
 
 def least_memory_bytes(
-    settings: RunSettings, feature_shape: tuple[int, int, int], parameters: int
+    settings: RunSettings, feature_shape: tuple[int, int, int], num_classes: int
 ) -> int:
     """What training cannot do without: weights with their moments, a batch, its states.
 
@@ -93,13 +99,14 @@ def least_memory_bytes(
 
     Example:
 
-    >>> least_memory_bytes(RunSettings(), (7, 7, 2048), 68_000_000) // 2**30
+    >>> least_memory_bytes(RunSettings(), (7, 7, 2048), num_classes=51) // 2**30
     5
     """
     height, width, channels = feature_shape
     clips = settings.data.batch_size // settings.optimizer.accumulation_steps
     of_maps = height * width * settings.num_frames * clips
     model = settings.model
+    parameters = num_parameters(model, feature_shape, num_classes)
     layers = 1 + (1 / model.skip if model.name == "cham" else 0)
     states = int(_MAPS_OF_A_LAYER * model.filters * layers)
     return _BYTES * (_COPIES_OF_WEIGHTS * parameters + of_maps * (channels + states))

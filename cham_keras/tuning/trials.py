@@ -1,22 +1,21 @@
 """A trial that has ended, and a search as the sum of them.
 
-Comes in: keras-tuner's books. Goes out: `Trial` and `Search`. `tuner` reads them out of the
-books, `report` writes them down.
+Comes in: keras-tuner's books. Goes out: `Trial`, `FailedTrial` and `Search`. `tuner` reads them out
+of the books, `report` writes them down.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 from cham_keras.runs import RunSettings
 from cham_keras.tuning.search_space import Values
 from cham_keras.tuning.trial_cost import TrialCost
 
-BEST_FILE = "best.toml"
-
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One combination that was tried.
+    """One combination that was tried and ended well.
 
     Attributes:
         name: its number, from 0, as its run folder is called.
@@ -24,50 +23,36 @@ class Trial:
         run: the trial's run folder, on the machine that trained it; those of the best
             trade-offs hold their models.
         settings: the settings that it trained with.
-        failure: why the trial failed; empty where it did not.
+        score: best accuracy over the validation clips.
+        cost: what the model costs.
     """
 
     name: str
     values: Values
     run: Path
     settings: RunSettings
-    failure: str = ""
-    booked_score: float | None = None
-    booked_cost: TrialCost | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it has a score."""
-        return self.booked_score is not None
-
-    @property
-    def score(self) -> float:
-        """Best accuracy over the validation clips.
-
-        Raises:
-            ValueError: the trial failed.
-        """
-        if self.booked_score is None:
-            raise ValueError(f"Trial {self.name} has no score. It failed: {self.failure}.")
-        return self.booked_score
-
-    @property
-    def cost(self) -> TrialCost:
-        """What the model costs.
-
-        Raises:
-            ValueError: the trial failed.
-        """
-        if self.booked_cost is None:
-            raise ValueError(f"Trial {self.name} has no cost. It failed: {self.failure}.")
-        return self.booked_cost
+    score: float
+    cost: TrialCost
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """Sorts trials: the best first, of equal scores the smaller model, failed ones last."""
-        if not self.succeeded:
-            return (1.0, 0.0, 0.0)
+        """Sorts trials: the best first, of equal scores the smaller model."""
         return (-self.score, self.cost.parameters, self.cost.operations)
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedTrial:
+    """One combination that was tried and failed.
+
+    Attributes:
+        name: its number, from 0.
+        values: what was chosen, by setting.
+        reason: why it failed.
+    """
+
+    name: str
+    values: Values
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +60,8 @@ class Search:
     """A search: what was tried so far, and the best of it.
 
     Attributes:
-        trials: all trials that have ended, in the order of their rank. At least the
-            first one ended well.
+        trials: those that ended well, in the order of their rank; at least one.
+        failed: those that did not, in the order of their end.
         folder: where the results and the trials' run folders lie.
         validation_clips: number of clips that gave the scores.
         first: values of the settings as they stood before the search; None where they are not in
@@ -84,6 +69,7 @@ class Search:
     """
 
     trials: tuple[Trial, ...]
+    failed: tuple[FailedTrial, ...]
     folder: Path
     validation_clips: int
     first: Values | None = None
@@ -96,5 +82,14 @@ class Search:
     @property
     def default(self) -> Trial | None:
         """The trial of the settings as they stood before the search, if it ended well."""
-        of_default = (trial for trial in self.trials if trial.values == self.first)
-        return next((trial for trial in of_default if trial.succeeded), None)
+        return next((trial for trial in self.trials if trial.values == self.first), None)
+
+
+def varied_settings(trials: Iterable[Trial | FailedTrial]) -> list[str]:
+    """Names of the settings that are not the same in all trials.
+
+    Args:
+        trials: any.
+    """
+    values = [trial.values for trial in trials]
+    return [name for name in (values[0] if values else {}) if len({v[name] for v in values}) > 1]

@@ -5,7 +5,6 @@
 """
 
 import contextlib
-import functools
 import hashlib
 import json
 import math
@@ -17,7 +16,8 @@ from rich.live import Live
 from cham_keras.data import Manifest, read_manifest, write_manifest
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
-from cham_keras.runs import RunSettings, build_model
+from cham_keras.runs import RunSettings
+from cham_keras.runs.model_size import num_parameters
 from cham_keras.runs.run_folder import LAST_MODEL_FILE, MODEL_FILE
 from cham_keras.settings import read_settings, settings, settings_to_dict, write_settings
 from cham_keras.training import resolve
@@ -27,7 +27,6 @@ from cham_keras.tuning.proposals import OBJECTIVE, Proposals, Strategy, make_ora
 from cham_keras.tuning.report import write_report
 from cham_keras.tuning.search_space import (
     SearchSpace,
-    Value,
     Values,
     values_in,
     why_invalid,
@@ -35,7 +34,7 @@ from cham_keras.tuning.search_space import (
 )
 from cham_keras.tuning.trade_offs import best_trade_offs
 from cham_keras.tuning.trial_cost import physical_memory_bytes
-from cham_keras.tuning.trials import Search
+from cham_keras.tuning.trials import FailedTrial, Search, Trial
 from cham_keras.tuning.tuner import BOOKS_FOLDER, RUNS_FOLDER, TrainingTuner, ended_trials
 from cham_keras.tuning.watch import SearchWatch, log_hparams
 
@@ -109,8 +108,13 @@ def tune(
         OSError: a chief cannot listen at its address.
     """
     shards, out, cluster = as_path(shards), Path(out), cluster or Cluster()
-    if max_trials < 1:
-        raise ValueError(f"`max_trials` must be at least 1. Received: {max_trials}.")
+    for name, limit in (
+        ("max_trials", max_trials),
+        ("max_parameters", max_parameters),
+        ("memory_limit_bytes", memory_limit_bytes),
+    ):
+        if limit is not None and limit < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {limit}.")
     base = resolve(settings or RunSettings())
     if strategy == "hyperband" and base.epochs is None:
         raise ValueError(
@@ -189,16 +193,19 @@ class Books:
 
     def search(self) -> Search | None:
         """What the trials that have ended found; None if none has ended well."""
-        trials = ended_trials(self._oracle, self._hyper_model, self._out)
-        if not trials or not trials[0].succeeded:
+        trials, failed = self._ended()
+        if not trials:
             return None
-        return Search(trials, self._out, self._validation_clips, self._first)
+        return Search(trials, failed, self._out, self._validation_clips, self._first)
 
     def write(self) -> None:
         """Writes what has been found so far, and shows it."""
-        self._log_last()
         search = self.search()
         if search is not None:
+            for trial in search.trials:
+                if trial.name == self._oracle.end_order[-1]:
+                    metrics = {OBJECTIVE: trial.score, **trial.cost.to_metrics()}
+                    log_hparams(self._out / LOGS_FOLDER, trial.name, trial.values, metrics)
             kept = {trial.name for trial in best_trade_offs(search.trials)}
             for trial in search.trials:  # models are large, and the run can be made again
                 (trial.run / LAST_MODEL_FILE).unlink(missing_ok=True)
@@ -210,15 +217,10 @@ class Books:
 
     def table(self):
         """The table of the terminal."""
-        return self._watch.table(ended_trials(self._oracle, self._hyper_model, self._out))
+        return self._watch.table(self._ended()[0])
 
-    def _log_last(self) -> None:
-        name = self._oracle.end_order[-1]
-        trials = ended_trials(self._oracle, self._hyper_model, self._out)
-        (trial,) = [trial for trial in trials if trial.name == name]
-        if trial.succeeded:
-            metrics = {OBJECTIVE: trial.score, **trial.cost.to_metrics()}
-            log_hparams(self._out / LOGS_FOLDER, name, trial.values, metrics)
+    def _ended(self) -> tuple[tuple[Trial, ...], tuple[FailedTrial, ...]]:
+        return ended_trials(self._oracle, self._hyper_model, self._out)
 
 
 def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
@@ -227,17 +229,13 @@ def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
         reason = why_invalid(run, shape)
         if reason or plan.max_parameters is None:
             return reason
-        model = build_model(run.model, shape, len(manifest.classes))
-        if model.count_params() > plan.max_parameters:
-            return f"{model.count_params():,} parameters, the limit is {plan.max_parameters:,}"
+        parameters = num_parameters(run.model, shape, len(manifest.classes))
+        if parameters > plan.max_parameters:
+            return f"{parameters:,} parameters, the limit is {plan.max_parameters:,}"
         return ""
 
-    @functools.cache
-    def goes_together(pairs: tuple[tuple[str, Value], ...]) -> bool:
-        return not problem(dict(pairs))
-
     def goes(values: Values) -> bool:
-        return goes_together(tuple((name, values[name]) for name in plan.space.choices()))
+        return not problem({name: values[name] for name in plan.space.choices()})
 
     proposals = Proposals(plan.space, values_in(plan.run, plan.space), plan.run.seed, goes)
     if proposals.draw(0, ()) is None:

@@ -18,7 +18,7 @@ from cham_keras.files import replacing_file
 from cham_keras.paths import AnyPath
 from cham_keras.process_memory import reset_peak
 from cham_keras.progress import stderr
-from cham_keras.runs import RunSettings, build_model
+from cham_keras.runs import RunSettings
 from cham_keras.training import NonFiniteLossError, resolve, trained
 from cham_keras.tuning.cluster import signs_of_life
 from cham_keras.tuning.hyper_model import CHAMHyperModel
@@ -29,7 +29,7 @@ from cham_keras.tuning.trial_cost import (
     measure_cost,
     why_too_large,
 )
-from cham_keras.tuning.trials import Trial
+from cham_keras.tuning.trials import FailedTrial, Trial
 
 RUNS_FOLDER = "runs"
 BOOKS_FOLDER = "keras_tuner"
@@ -101,18 +101,8 @@ class TrainingTuner(keras_tuner.Tuner):
 
     def _refuse_what_does_not_fit(self, run_settings: RunSettings) -> None:
         shape = self.hypermodel.feature_shape
-        # Without weights first: a model that is too large for the memory would end the process.
-        settings = resolve(run_settings)
-        reason = why_too_large(least_memory_bytes(settings, shape, 0), self._memory_limit_bytes)
-        if not reason:
-            model = build_model(settings.model, shape, self.hypermodel.num_classes)
-            parameters = int(model.count_params())
-            del model
-            keras.backend.clear_session()
-            reason = why_too_large(
-                least_memory_bytes(settings, shape, parameters), self._memory_limit_bytes
-            )
-        if reason:
+        least = least_memory_bytes(resolve(run_settings), shape, self.hypermodel.num_classes)
+        if reason := why_too_large(least, self._memory_limit_bytes):
             raise keras_tuner.errors.FailedTrialError(f"not started: {reason}")
 
     def on_trial_end(self, trial: Any) -> None:
@@ -128,37 +118,28 @@ class TrainingTuner(keras_tuner.Tuner):
 
 def ended_trials(
     oracle: keras_tuner.Oracle, hyper_model: CHAMHyperModel, out: Path
-) -> tuple[Trial, ...]:
-    """The trials of an oracle that have ended, in the order of their rank.
+) -> tuple[tuple[Trial, ...], tuple[FailedTrial, ...]]:
+    """The trials of an oracle that have ended well, in the order of their rank, and the others.
 
     Args:
         oracle: with the books; not a worker's.
         hyper_model: makes settings of an oracle's values.
         out: the folder of the search.
     """
-    trials = (oracle.get_trial(trial_id) for trial_id in oracle.end_order)
-    return tuple(
-        sorted((_ended(trial, hyper_model, out) for trial in trials), key=lambda trial: trial.rank)
-    )
-
-
-def _ended(trial: Any, hyper_model: CHAMHyperModel, out: Path) -> Trial:
-    settings = resolve(hyper_model.settings_of(trial.hyperparameters))
-    facts = {
-        "name": trial.trial_id,
-        "values": {
-            name: trial.hyperparameters.values[name] for name in hyper_model.space.choices()
-        },
-        "run": out / RUNS_FOLDER / trial.trial_id,
-        "settings": settings,
-    }
-    if trial.status != "COMPLETED":
-        # The message is a traceback that ends with the error's name and sentence.
-        failure = (trial.message or "").strip().rpartition("FailedTrialError: ")[2]
-        return Trial(**facts, failure=failure.partition("\n")[0])
-    names = TrialCost.__dataclass_fields__
-    booked = {name: trial.metrics.get_last_value(name) for name in names}
-    return Trial(**facts, booked_score=trial.score, booked_cost=TrialCost.from_metrics(booked))
+    booked = [oracle.get_trial(trial_id) for trial_id in oracle.end_order]
+    names = list(hyper_model.space.choices())
+    trials, failed = [], []
+    for trial in booked:
+        values = {name: trial.hyperparameters.values[name] for name in names}
+        if trial.status == "COMPLETED":
+            settings = resolve(hyper_model.settings_of(trial.hyperparameters))
+            run, cost = out / RUNS_FOLDER / trial.trial_id, TrialCost.from_metrics(trial.metrics)
+            trials.append(Trial(trial.trial_id, values, run, settings, trial.score, cost))
+        else:
+            # The message is a traceback that ends with the error's name and sentence.
+            reason = (trial.message or "").strip().rpartition("FailedTrialError: ")[2]
+            failed.append(FailedTrial(trial.trial_id, values, reason.partition("\n")[0]))
+    return tuple(sorted(trials, key=lambda trial: trial.rank)), tuple(failed)
 
 
 @contextlib.contextmanager

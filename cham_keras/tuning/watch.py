@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from cham_keras.tuning.search_space import Values
-from cham_keras.tuning.trials import Trial
+from cham_keras.tuning.trials import Trial, varied_settings
 
 _ROWS = 5
 
@@ -33,23 +33,23 @@ class SearchWatch:
         """The best trials so far, and a line about the rest.
 
         Args:
-            trials: those that have ended, in the order of their rank.
+            trials: those that have ended well, in the order of their rank.
         """
-        good = [trial for trial in trials if trial.succeeded]
-        table = table_of_trials(good[:_ROWS], "best so far")
-        table.caption = self._line(trials)
+        table = table_of_trials(trials[:_ROWS], "best so far")
+        table.caption = self._line(len(trials))
         return table
 
-    def _line(self, trials: Sequence[Trial]) -> str:
+    def _line(self, num_good: int) -> str:
         oracle = self._oracle
-        failed = sum(not trial.succeeded for trial in trials)
+        ended = len(oracle.end_order)
+        failed = ended - num_good
         running = sorted(trial.trial_id for trial in list(oracle.ongoing_trials.values()))
         seconds = time.monotonic() - self._start
-        parts = [f"{len(trials)} ended" + (f" ({failed} failed)" if failed else "")]
+        parts = [f"{ended} ended" + (f" ({failed} failed)" if failed else "")]
         parts.append(f"running: {', '.join(running) or 'none'}")
-        ended_here = len(oracle.end_order) - self._ended_before
+        ended_here = ended - self._ended_before
         if oracle.max_trials:
-            left = oracle.max_trials - len(trials)
+            left = oracle.max_trials - ended
             parts.append(f"{left} left")
             if ended_here and left:
                 parts.append(f"about {_as_time(left * seconds / ended_here)} more")
@@ -61,14 +61,10 @@ def table_of_trials(trials: Sequence[Trial], title: str) -> Table:
     """A table for a terminal.
 
     Args:
-        trials: with scores, in the order of the rows.
+        trials: in the order of the rows.
         title: what stands above.
     """
-    varied = [
-        name
-        for name in (trials[0].values if trials else {})
-        if len({trial.values[name] for trial in trials}) > 1
-    ]
+    varied = varied_settings(trials)
     table = Table(
         *("trial", "accuracy", "parameters", "ms a clip", "chosen"),
         title=title,

@@ -11,8 +11,6 @@ import pytest
 from shard_making import make_shards
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from cham_keras.benchmark.arithmetic import useful_operations as operations_of_benchmark
-from cham_keras.benchmark.settings import BenchmarkSettings
 from cham_keras.runs import (
     DataSettings,
     ModelSettings,
@@ -21,7 +19,7 @@ from cham_keras.runs import (
     build_model,
     open_run,
 )
-from cham_keras.runs.useful_operations import useful_operations
+from cham_keras.runs.model_size import useful_operations
 from cham_keras.tuning import (
     Search,
     SearchSpace,
@@ -55,69 +53,35 @@ def shards(tmp_path_factory):
     return make_shards(tmp_path_factory.mktemp("data") / "shards", clips_per_class=counts)
 
 
-def trial(name, score, parameters=1, operations=1, seconds=1.0, **values):
-    if score is None:
-        return Trial(name, values, Path(name), TINY, failure="out of memory")
-    cost = TrialCost(parameters, operations, seconds, 2**30, 60.0)
-    return Trial(name, values, Path(name), TINY, booked_score=score, booked_cost=cost)
-
-
-@pytest.mark.parametrize(
-    ("system", "name"), [("cham", "cham"), ("hoisted", "conv_attention"), ("step", "conv_alstm")]
-)
-@pytest.mark.parametrize("kernel_size", [1, 3, 5])
-def test_operations_are_those_that_the_benchmark_counts(system, name, kernel_size):
-    sizes = {"height": 5, "width": 4, "channels": 12, "filters": 6, "kernel_size": kernel_size}
-    expected = operations_of_benchmark(BenchmarkSettings(batch=1, steps=7, **sizes), system)
-    model = ModelSettings(name, filters=6, kernel_size=kernel_size)
-    assert useful_operations(model, (5, 4, 12), 7) == expected["inference"]
-
-
-def test_operations_follow_every_setting_that_changes_a_kernel():
-    base = ModelSettings(filters=6)
-    counts = [
-        useful_operations(dataclasses.replace(base, **change), (5, 4, 12), 8)
-        for change in (
-            {},
-            {"input_kernel_size": 1},
-            {"attention_filters": 3},
-            {"attention_kernel_size": 3},
-            {"skip": 4},
-            {"temporal_differences": "beside"},
-        )
-    ]
-    assert len(set(counts)) == len(counts)
-    assert counts[1] < counts[0] > counts[2]
-    assert counts[4] < counts[0] < min(counts[3], counts[5])
-    with pytest.raises(ValueError, match="models with kernels.*Received: fc_attention"):
-        useful_operations(ModelSettings("fc_attention"), (5, 4, 12), 8)
+def trial(name, score, parameters=1, operations=1, **values):
+    cost = TrialCost(parameters, operations, 1.0, 2**30, 60.0)
+    return Trial(name, values, Path(name), TINY, score, cost)
 
 
 def test_the_least_memory_counts_weights_features_and_states():
     model = ModelSettings(filters=6, skip=2)
     settings = RunSettings(model=model, data=DataSettings(num_frames=8, batch_size=4))
-    of_weights = least_memory_bytes(settings, (5, 4, 12), 1000) - least_memory_bytes(
-        settings, (5, 4, 12), 0
-    )
-    assert of_weights == 4 * 4 * 1000
-    states = 6 * 6 * 1.5
-    assert least_memory_bytes(settings, (5, 4, 12), 0) == 4 * 5 * 4 * 8 * 4 * (12 + states)
+    shape = (5, 4, 12)
+    of_weights = 4 * 4 * build_model(model, shape, 3).count_params()
+    # Features, and in two layers, the second at every second step, four gates and two states.
+    of_a_clip = 4 * 5 * 4 * 8 * (12 + 6 * 6 * 1.5)
+    assert least_memory_bytes(settings, shape, 3) == of_weights + 4 * of_a_clip
     in_parts = dataclasses.replace(settings, optimizer=OptimizerSettings(accumulation_steps=2))
-    assert least_memory_bytes(in_parts, (5, 4, 12), 0) == 4 * 5 * 4 * 8 * 2 * (12 + states)
+    assert least_memory_bytes(in_parts, shape, 3) == of_weights + 2 * of_a_clip
     assert why_too_large(2**31, 2**31) == ""
     assert why_too_large(2**31, 2**30) == "needs 2.0 GiB at the least, the limit is 1.0 GiB"
 
 
 def test_what_is_too_large_is_not_started_and_the_search_goes_on(shards, tmp_path):
-    limit = least_memory_bytes(TINY, (3, 4, 5), 0) + 2**20
+    limit = least_memory_bytes(TINY, (3, 4, 5), 3) + 2**20
     space = SearchSpace(kernel_size=(1,), input_kernel_size=(1,), filters=(2, 512))
     search = tune(shards, tmp_path / "search", TINY, space, memory_limit_bytes=limit)
-    best, refused = search.trials
+    (best,), (refused,) = search.trials, search.failed
     assert best.values["filters"] == 2
     assert re.fullmatch(
-        r"not started: needs \d+\.\d GiB at the least, the limit is \d+\.\d GiB", refused.failure
+        r"not started: needs \d+\.\d GiB at the least, the limit is \d+\.\d GiB", refused.reason
     )
-    assert not refused.run.exists()
+    assert not (search.folder / "runs" / refused.name).exists()
 
 
 def test_a_limit_of_parameters_is_kept(shards, tmp_path):
@@ -131,6 +95,9 @@ def test_a_limit_of_parameters_is_kept(shards, tmp_path):
     assert only.cost.parameters == sizes[1] < sizes[3]
     with pytest.raises(ValueError, match=f"for instance, {sizes[1]:,} parameters, the limit is 9"):
         tune(shards, tmp_path / "other", TINY, space, max_parameters=9)
+    for limit in ({"max_parameters": 0}, {"memory_limit_bytes": -1}):
+        with pytest.raises(ValueError, match="must be at least 1. Received: "):
+            tune(shards, tmp_path / "other", TINY, space, **limit)
     assert not (tmp_path / "other").exists()
 
 
@@ -189,10 +156,8 @@ def test_an_unknown_fault_of_a_trial_is_recorded_and_the_search_goes_on(
     monkeypatch.setattr(tuner, "trained", broken)
     space = SearchSpace(kernel_size=(1, 3), input_kernel_size=(1,), filters=(2,))
     search = tune(shards, tmp_path / "search", TINY, space)
-    assert [trial.failure for trial in search.trials] == [
-        "",
-        "RuntimeError: the graph is upside down",
-    ]
+    assert [trial.values["kernel_size"] for trial in search.trials] == [3]
+    assert [trial.reason for trial in search.failed] == ["RuntimeError: the graph is upside down"]
 
 
 def test_a_trial_that_takes_its_process_with_it_three_times_counts_as_failed(tmp_path):
@@ -240,7 +205,7 @@ def test_the_best_trade_offs_are_those_that_no_other_beats():
     def keys(found):
         return {(t.score, t.cost.parameters, t.cost.operations) for t in found}
 
-    front = best_trade_offs([*trials, trial("failed", None)])
+    front = best_trade_offs(trials)
     assert keys(front) == keys(expected)
     assert len(front) == len(keys(expected))  # of equals the first alone
     sizes = [t.cost.parameters for t in front]
@@ -253,7 +218,7 @@ def test_importance_is_the_share_of_variance_between_the_values():
         trial(f"{k}{f}", score, kernel_size=k, filters=f, skip=2)
         for (k, f), score in scores.items()
     ]
-    kernel, filters = importances([*trials, trial("failed", None, kernel_size=5)])
+    kernel, filters = importances(trials)
     assert (kernel.name, filters.name) == ("kernel_size", "filters")
     # Means 0.2 and 0.7 around 0.45; 0.35 and 0.55.
     total = 0.35**2 + 0.15**2 + 0.15**2 + 0.35**2
@@ -264,7 +229,7 @@ def test_importance_is_the_share_of_variance_between_the_values():
 
 def search_of(tmp_path, trials, first=None):
     ranked = sorted(trials, key=lambda trial: trial.rank)
-    return Search(tuple(ranked), tmp_path, validation_clips=40, first=first)
+    return Search(tuple(ranked), (), tmp_path, validation_clips=40, first=first)
 
 
 def test_the_report_compares_with_the_default_at_its_parameters(tmp_path):

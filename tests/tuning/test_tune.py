@@ -153,20 +153,16 @@ def test_one_value_alone_fixes_a_setting(search):
     assert {trial.settings.model.input_kernel_size for trial in search.trials} == {1}
 
 
-def test_of_equal_scores_the_smaller_model_stands_first_and_failures_last(search):
+def test_of_equal_scores_the_smaller_model_stands_first(search):
     first = search.trials[0]
     cost = dataclasses.replace(first.cost, parameters=first.cost.parameters - 1)
-    smaller = dataclasses.replace(first, booked_cost=cost)
-    failed = dataclasses.replace(
-        first, booked_score=None, booked_cost=None, failure="out of memory"
-    )
-    assert sorted([failed, first, smaller], key=lambda trial: trial.rank) == [
+    smaller = dataclasses.replace(first, cost=cost)
+    better = dataclasses.replace(first, score=first.score + 0.1)
+    assert sorted([first, smaller, better], key=lambda trial: trial.rank) == [
+        better,
         smaller,
         first,
-        failed,
     ]
-    with pytest.raises(ValueError, match="has no score. It failed: out of memory"):
-        _ = failed.score
 
 
 def test_the_best_trade_offs_alone_keep_their_models(search):
@@ -223,9 +219,15 @@ def test_a_model_that_fails_alone_stands_last_with_its_reason(
 
     monkeypatch.setattr(tuner, "trained", SmallMemory(copied=search.trials[0].run))
     found = tune(shards, tmp_path / "search", TINY, SPACE)
-    assert [trial.values["filters"] for trial in found.trials] == [2, 2, 4, 4]
+    assert [trial.values["filters"] for trial in found.trials] == [2, 2]
+    assert [(trial.values["filters"], trial.reason) for trial in found.failed] == [
+        (4, "out of memory")
+    ] * 2
     assert found.best.model.filters == 2
-    assert rows_of(trials_table(found.trials))[-1][4:] == [*[""] * 4, "failed: out of memory"]
+    assert rows_of(trials_table(found.trials, found.failed))[-1][4:] == [
+        *[""] * 4,
+        "failed: out of memory",
+    ]
 
 
 def test_a_search_without_a_good_trial_says_so(shards, tmp_path, capsys):
