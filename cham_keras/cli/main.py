@@ -44,7 +44,16 @@ from cham_keras.runs.settings import RunSettings
 from cham_keras.settings import read_settings, settings_to_dict, validation_sentence
 
 #: The verbs that go on where they were interrupted.
-RESUMABLE_VERBS = ("ablate", "compare", "extract", "finetune", "reproduce", "train", "trajectories")
+RESUMABLE_VERBS = (
+    "ablate",
+    "compare",
+    "extract",
+    "finetune",
+    "reproduce",
+    "train",
+    "trajectories",
+    "tune",
+)
 #: The verbs that take `--settings FILE`, and the class that the file is checked against.
 SETTINGS_OF_VERB = {
     "train": ("cham_keras.runs.settings", "RunSettings"),

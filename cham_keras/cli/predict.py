@@ -93,14 +93,17 @@ def predict(
         )
     if film is not None and not stream:
         raise ValueError("--film goes with --stream. Received: --film without it.")
-    for option, is_given, needed, is_there in (
-        ("--rest", rest, "--server", server is not None),
-        ("--name", name != DEFAULT_NAME, "--server", server is not None),
-        ("--wire", wire != DEFAULT_WIRE, "--server", server is not None),
-        ("--wire", wire != DEFAULT_WIRE, "whole videos, not with --stream", not stream),
+    for option, is_given in (
+        ("--rest", rest),
+        ("--name", name != DEFAULT_NAME),
+        ("--wire", wire != DEFAULT_WIRE),
     ):
-        if is_given and not is_there:
-            raise ValueError(f"{option} goes with {needed}. Received: {option} otherwise.")
+        if is_given and server is None:
+            raise ValueError(f"{option} goes with --server. Received: {option} without it.")
+    if stream and wire != DEFAULT_WIRE:
+        raise ValueError(
+            f"A stream sends features. Received: --stream with --wire {wire}. Leave --wire out."
+        )
     if server is not None:
         source = _on_server(server, rest, name, wire, timeout_seconds)
     else:

@@ -34,7 +34,7 @@ def serve(
 
     Example: `cham serve served/cham --name cham --port 0 --rest-port 0`
 
-    Then: `curl http://127.0.0.1:8501/v1/models/served`
+    Then: `curl http://127.0.0.1:8501/v1/models/cham`
 
     Parameters
     ----------

@@ -53,7 +53,8 @@ def tune(
         The folder to write; one with a search goes on with it. Of a worker, where its trials
         lie.
     max_trials
-        Number of combinations to try; all, if there are fewer.
+        Number of combinations to try; all, if there are fewer. Those of hyperband follow from
+        --epochs.
     strategy
         random; bayesian, by a Gaussian process over what was tried; hyperband, many models
         for a few epochs and the better ones for more, up to --epochs.

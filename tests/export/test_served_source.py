@@ -183,7 +183,10 @@ def test_a_stream_that_breaks_off_keeps_its_film_and_says_so(
         (("--model", "BASE", "--rest"), "--rest goes with --server"),
         (("--model", "BASE", "--name", "other"), "--name goes with --server"),
         (("--model", "BASE", "--wire", "jpeg"), "--wire goes with --server"),
-        (("--server", "ADDRESS", "--wire", "jpeg", "--stream"), "--wire goes with whole videos"),
+        (
+            ("--server", "ADDRESS", "--wire", "jpeg", "--stream"),
+            "A stream sends features. Received: --stream with --wire jpeg",
+        ),
     ],
 )
 def test_what_cannot_be_asked_gives_a_sentence(server, base, films, options, sentence, capsys):
