@@ -62,6 +62,7 @@ PUBLIC_NAMES = {
         "read_manifest",
         "resplit",
         "resplit_into_folds",
+        "resplit_to_validate",
         "resplit_without_pairs_of_folds",
         "shard_errors_named",
         "union_of_clip_lists",

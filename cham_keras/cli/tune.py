@@ -20,6 +20,7 @@ def tune(
     strategy: Literal["random", "bayesian", "hyperband"] = "random",
     wide: Annotated[bool, Parameter(negative="")] = False,
     max_parameters: int | None = None,
+    folds: int | None = None,
     memory_limit_gib: float | None = None,
     role: Literal["alone", "chief", "worker"] | None = None,
     address: str | None = None,
@@ -63,6 +64,9 @@ def tune(
         Those that --space names have its values.
     max_parameters
         A model with more weights is not proposed.
+    folds
+        Score by so many folds of the clips to train and validate on, in place of the split
+        `validation`; each trial trains as many times.
     memory_limit_gib
         A model that needs more memory to train is not started; by default this machine's memory.
     role
@@ -83,6 +87,7 @@ def tune(
         *(shards, out, run, wide_space(space, run.model.name) if wide else space, max_trials),
         strategy=strategy,
         max_parameters=max_parameters,
+        folds=folds,
         memory_limit_bytes=None if memory_limit_gib is None else round(memory_limit_gib * 2**30),
         cluster=Cluster.of(role, address, patience),
     )

@@ -14,7 +14,11 @@ from cham_keras.data.backbones.backbones import Backbone, load_backbone, load_ba
 from cham_keras.data.clip_list import Clip, ClipList, read_clip_list, write_clip_list
 from cham_keras.data.clip_list_union import union_of_clip_lists
 from cham_keras.data.extraction.extraction import extract
-from cham_keras.data.fold_views import resplit_into_folds, resplit_without_pairs_of_folds
+from cham_keras.data.fold_views import (
+    resplit_into_folds,
+    resplit_to_validate,
+    resplit_without_pairs_of_folds,
+)
 from cham_keras.data.frames.video import VideoInfo, probe_video, read_frames, write_video
 from cham_keras.data.reading.clip_dataset import clip_dataset, clip_windows
 from cham_keras.data.reading.frame_augmentation import FrameAugmentation
@@ -63,6 +67,7 @@ __all__ = [
     "read_manifest",
     "resplit",
     "resplit_into_folds",
+    "resplit_to_validate",
     "resplit_without_pairs_of_folds",
     "shard_errors_named",
     "union_of_clip_lists",

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from cham_keras.data.mirrored_clips import mirrored_id
 from cham_keras.data.reading.shard_index import ClipRecord
+from cham_keras.data.reading.shard_reader import clips_in_split
 from cham_keras.data.shards.manifest import Manifest, write_manifest
 from cham_keras.data.split_views import StoredClips, check_out, read_stored_clips, with_twins
 from cham_keras.data.splits import grouped_folds, hold_out_validation, leave_one_out_folds
@@ -83,6 +84,42 @@ def resplit_into_folds(
         "folds": list(views),
     }
     return _lay(stored, clips, views, settings, as_path(out), overwrite, command)
+
+
+def resplit_to_validate(
+    shards: AnyPath | str, out: AnyPath | str, num_folds: int = 5, *, seed: int = 0
+) -> list[Manifest]:
+    """Lays folds over the clips to train and to validate on, for a choice between settings.
+
+    Each of these clips is validated on in exactly one fold; the clips of `test` are in none.
+
+    Args:
+        shards: as for `resplit_into_folds`.
+        out: a new or empty folder for the views.
+        num_folds: how many folds, each with its share of every class as far as groups allow.
+        seed: of the folds.
+
+    Returns:
+        the manifest of each fold's view, with the splits `train` and `validation`.
+
+    Raises:
+        FileExistsError: the folder holds files.
+        FileNotFoundError: the shards are not there.
+        ValueError: there are fewer groups than folds, or the views would take the place of
+            the shards.
+    """
+    stored, clips = _clips_to_divide(shards)
+    check_out(stored, as_path(out), overwrite=False)
+    if "test" in stored.manifest.splits:
+        tested = {clip.id for clip in clips_in_split(shards, "test")}
+        clips = [clip for clip in clips if clip.id not in tested]
+    folds = grouped_folds(_named(stored, clips), num_folds, seed)
+    views = {
+        f"fold-{fold}": ["validation" if of_clip == fold else "train" for of_clip in folds]
+        for fold in range(num_folds)
+    }
+    settings = {"num_folds": num_folds, "seed": seed, "shards": str(shards), "folds": list(views)}
+    return _lay(stored, clips, views, settings, as_path(out), overwrite=False, command="")
 
 
 def resplit_without_pairs_of_folds(

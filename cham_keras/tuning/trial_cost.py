@@ -7,6 +7,7 @@ training needs, and the measured costs. `tuner` refuses trials by the first and 
 import os
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class TrialCost:
         operations: of one forward pass over a clip, as `useful_operations` counts them.
         seconds_per_clip: median of some predictions on one clip at a time, on this machine.
         peak_memory_bytes: the most that the process held while it trained.
-        train_seconds: of the fit.
+        train_seconds: of the fit; of all folds, where there are some.
     """
 
     parameters: int
@@ -63,13 +64,13 @@ class TrialCost:
         )
 
 
-def measure_cost(run: Run) -> TrialCost:
-    """Measures a run that this process has just trained.
+def measure_cost(runs: Sequence[Run]) -> TrialCost:
+    """Measures runs of one model that this process has just trained.
 
     Args:
-        run: a finished run; its model is loaded and called.
+        runs: finished runs with the same settings; the first one's model is loaded and called.
     """
-    peak = peak_resident_bytes()
+    peak, run = peak_resident_bytes(), runs[0]
     model = run.load_model()
     shape = run.manifest.feature_shape
     inputs = {
@@ -86,7 +87,7 @@ def measure_cost(run: Run) -> TrialCost:
         operations=useful_operations(run.settings.model, shape, run.num_frames),
         seconds_per_clip=float(statistics.median(seconds[1:])),  # the first one compiles
         peak_memory_bytes=peak,
-        train_seconds=run.metrics()["seconds"],
+        train_seconds=sum(run.metrics()["seconds"] for run in runs),
     )
 
 

@@ -9,11 +9,12 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras_tuner
 from rich.live import Live
 
-from cham_keras.data import Manifest, read_manifest, write_manifest
+from cham_keras.data import Manifest, read_manifest, resplit_to_validate, write_manifest
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
 from cham_keras.runs import RunSettings
@@ -55,6 +56,8 @@ class SearchSettings:
     """How the next trial is chosen."""
     max_parameters: int | None = None
     """A model with more weights is not proposed."""
+    folds: int | None = None
+    """In how many folds the clips to train and validate on are laid; None for the splits."""
 
 
 def tune(
@@ -66,6 +69,7 @@ def tune(
     *,
     strategy: Strategy = "random",
     max_parameters: int | None = None,
+    folds: int | None = None,
     memory_limit_bytes: int | None = None,
     cluster: Cluster | None = None,
 ) -> Search | None:
@@ -89,6 +93,9 @@ def tune(
             many models for a few epochs and the better ones anew for more, up to
             `settings.epochs`.
         max_parameters: a model with more weights is not proposed.
+        folds: train each combination so many times, each time without another part of the clips
+            of `train` and `validation`, by groups; the score is the accuracy over all these
+            clips, each scored by the run that did not see it.
         memory_limit_bytes: one that needs more memory to train is not started; by default this
             machine's memory.
         cluster: what this process is in a search on several machines.
@@ -115,19 +122,21 @@ def tune(
     ):
         if limit is not None and limit < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {limit}.")
+    if folds is not None and folds < 2:
+        raise ValueError(f"`folds` must be at least 2. Received: {folds}.")
     base = resolve(settings or RunSettings())
     if strategy == "hyperband" and base.epochs is None:
         raise ValueError(
             "Hyperband divides epochs among trials, so `epochs` must be given. Received: none. "
             "Give --epochs, the longest that a trial may train."
         )
-    plan = SearchSettings(base, space or SearchSpace(), strategy, max_parameters)
+    plan = SearchSettings(base, space or SearchSpace(), strategy, max_parameters, folds)
     manifest = read_manifest(shards)
-    if "validation" not in manifest.splits:
+    if folds is None and "validation" not in manifest.splits:
         raise ValueError(
             "A search needs shards with a split `validation`, whose clips score the trials. "
             f"Received: {shards} with {', '.join(manifest.splits)}. Give some clips of the clip "
-            "list that split and extract again."
+            "list that split and extract again, or validate on folds (`folds`)."
         )
     hyper_model = CHAMHyperModel(
         plan.run,
@@ -143,15 +152,21 @@ def tune(
     oracle = make_oracle(strategy, proposals, max_trials, base.epochs or 1)
     # Workers see by it that they have the chief's settings.
     oracle.hyperparameters.Fixed(_PLAN, _digest(plan))
-    with cluster.environment(), chief_errors_named(cluster):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(cluster.environment())
+        stack.enter_context(chief_errors_named(cluster))
+        scored = [shards]
+        if folds is not None:
+            scored = _views(shards, stack.enter_context(TemporaryDirectory()), folds, base.seed)
         tuner = TrainingTuner(
-            *(oracle, hyper_model, shards, out), memory_limit_bytes or physical_memory_bytes()
+            *(oracle, hyper_model, scored, out), memory_limit_bytes or physical_memory_bytes()
         )
         if cluster.role == "worker":
             _check_plan(tuner, plan, cluster)
             _search(tuner)
             return None
-        books = Books(oracle, hyper_model, out, manifest.split("validation").clips, proposals.first)
+        clips = sum(read_manifest(place).split("validation").clips for place in scored)
+        books = Books(oracle, hyper_model, out, clips, proposals.first)
         oracle.on_trial_ended = books.write
         if cluster.role == "chief":
             _serve(oracle, cluster, books)
@@ -208,9 +223,9 @@ class Books:
                     log_hparams(self._out / LOGS_FOLDER, trial.name, trial.values, metrics)
             kept = {trial.name for trial in best_trade_offs(search.trials)}
             for trial in search.trials:  # models are large, and the run can be made again
-                (trial.run / LAST_MODEL_FILE).unlink(missing_ok=True)
-                if trial.name not in kept:
-                    (trial.run / MODEL_FILE).unlink(missing_ok=True)
+                gone = [LAST_MODEL_FILE] if trial.name in kept else [LAST_MODEL_FILE, MODEL_FILE]
+                for file in (file for name in gone for file in trial.run.rglob(name)):
+                    file.unlink(missing_ok=True)
             write_report(search)
         if not self.is_live:
             stderr.print(self.table())
@@ -221,6 +236,13 @@ class Books:
 
     def _ended(self) -> tuple[tuple[Trial, ...], tuple[FailedTrial, ...]]:
         return ended_trials(self._oracle, self._hyper_model, self._out)
+
+
+def _views(shards: AnyPath, folder: str, folds: int, seed: int) -> list[AnyPath]:
+    """A view of the shards for each fold; the same in every process of a search."""
+    views = Path(folder) / "folds"
+    resplit_to_validate(shards, views, folds, seed=seed)
+    return [views / f"fold-{fold}" for fold in range(folds)]
 
 
 def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:

@@ -7,12 +7,13 @@ books, which a search that was broken off goes on from. `tune` puts the two toge
 import contextlib
 import gc
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 from cham_keras.files import replacing_file
 from cham_keras.paths import AnyPath
@@ -47,7 +48,7 @@ class TrainingTuner(keras_tuner.Tuner):
     Args:
         oracle: what is tried.
         hyper_model: makes settings of an oracle's values.
-        shards: the folder of shards.
+        shards: the folder of shards, or a view of it for each fold.
         out: the folder of the search.
         memory_limit_bytes: what needs more is not started.
     """
@@ -56,7 +57,7 @@ class TrainingTuner(keras_tuner.Tuner):
         self,
         oracle: keras_tuner.Oracle,
         hyper_model: CHAMHyperModel,
-        shards: AnyPath,
+        shards: Sequence[AnyPath],
         out: Path,
         memory_limit_bytes: int,
     ):
@@ -92,12 +93,18 @@ class TrainingTuner(keras_tuner.Tuner):
 
     def _scored(self, trial_id: str, run_settings: RunSettings) -> dict[str, float]:
         self._refuse_what_does_not_fit(run_settings)
-        folder = self.run_folder(trial_id)
+        folder = self._out / RUNS_FOLDER / trial_id
         with _counted_start(folder.with_name(f"{folder.name}.starts")):
             reset_peak()
-            run = trained(self._shards, folder, run_settings)
-            cost = measure_cost(run)
-        return {OBJECTIVE: run.metrics()["kept"][OBJECTIVE], **cost.to_metrics()}
+            if len(self._shards) == 1:
+                runs = [trained(self._shards[0], folder, run_settings)]
+            else:
+                runs = [trained(view, folder / view.name, run_settings) for view in self._shards]
+            cost = measure_cost(runs)
+        # Every clip that is validated on weighs the same.
+        clips = [run.manifest.split("validation").clips for run in runs]
+        scores = [run.metrics()["kept"][OBJECTIVE] for run in runs]
+        return {OBJECTIVE: float(np.average(scores, weights=clips)), **cost.to_metrics()}
 
     def _refuse_what_does_not_fit(self, run_settings: RunSettings) -> None:
         shape = self.hypermodel.feature_shape
@@ -110,10 +117,6 @@ class TrainingTuner(keras_tuner.Tuner):
         super().on_trial_end(trial)
         keras.backend.clear_session()
         gc.collect()
-
-    def run_folder(self, trial_id: str) -> Path:
-        """The run folder of a trial."""
-        return self._out / RUNS_FOLDER / trial_id
 
 
 def ended_trials(

@@ -20,6 +20,7 @@ from cham_keras.data import (
     leave_one_out_folds,
     read_manifest,
     resplit_into_folds,
+    resplit_to_validate,
     resplit_without_pairs_of_folds,
     verify_shards,
     write_shards,
@@ -156,6 +157,26 @@ def test_each_clip_of_the_shards_is_tested_on_in_one_fold(source, tmp_path):
     assert len(inputs["lengths"]) == manifests[1].split("test").clips
     said = json.loads((tmp_path / "folds" / "folds.json").read_text())
     assert (said["num_folds"], said["seed"], said["folds"][2]) == (3, 1, "fold-2")
+
+
+def test_folds_to_validate_on_leave_the_test_clips_out(tmp_path):
+    clips = [
+        dataclasses.replace(clip_features(clip, frames), split="test" if clip < 3 else "train")
+        for clip, frames in enumerate(FRAMES_OF_CLIPS)
+    ]
+    write_shards(tmp_path / "shards", clips, classes=CLASSES, backbone=SPEC)
+    manifests = resplit_to_validate(tmp_path / "shards", tmp_path / "folds", 3, seed=1)
+    views = [tmp_path / "folds" / f"fold-{fold}" for fold in range(3)]
+    assert [read_manifest(view) for view in views] == manifests
+    ids = sorted(clip.id for clip in clips if clip.split == "train")
+    validated = []
+    for view in views:
+        of_split = sides(view)
+        assert list(of_split) == ["train", "validation"]
+        assert sorted(itertools.chain(*of_split.values())) == ids
+        assert verify_shards(view) == []
+        validated += of_split["validation"]
+    assert sorted(validated) == ids
 
 
 def test_leave_one_out_names_its_folds_so_that_they_sort(source, tmp_path):

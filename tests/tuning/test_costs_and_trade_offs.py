@@ -11,6 +11,7 @@ import pytest
 from shard_making import make_shards
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from cham_keras.data import resplit_to_validate
 from cham_keras.runs import (
     DataSettings,
     ModelSettings,
@@ -20,6 +21,7 @@ from cham_keras.runs import (
     open_run,
 )
 from cham_keras.runs.model_size import useful_operations
+from cham_keras.training import train
 from cham_keras.tuning import (
     Search,
     SearchSpace,
@@ -141,6 +143,30 @@ def test_every_strategy_searches_and_goes_on(strategy, shards, tmp_path, monkeyp
         assert {trial.settings.epochs for trial in search.trials} == {1, 3}
     for trial in search.trials:
         assert open_run(trial.run).settings == trial.settings
+
+
+def test_folds_score_each_clip_by_the_run_that_did_not_see_it(shards, tmp_path):
+    space = SearchSpace(kernel_size=(1,), input_kernel_size=(1,), filters=(2,))
+    search = tune(shards, tmp_path / "search", TINY, space, folds=3)
+    (only,) = search.trials
+    runs = [open_run(only.run / f"fold-{fold}") for fold in range(3)]
+    clips = [run.manifest.split("validation").clips for run in runs]
+    assert sum(clips) == 3 * (6 + 5) == search.validation_clips
+    right = [
+        run.metrics()["kept"]["val_clip_accuracy"] * n for run, n in zip(runs, clips, strict=True)
+    ]
+    assert only.score == pytest.approx(sum(right) / sum(clips))
+    assert all(
+        run.manifest.split("train").clips == 33 - n for run, n in zip(runs, clips, strict=True)
+    )
+    assert only.cost.train_seconds == pytest.approx(sum(run.metrics()["seconds"] for run in runs))
+    # The recipe gives the score again.
+    views = tmp_path / "views"
+    resplit_to_validate(shards, views, 3, seed=0)
+    again = train(views / "fold-1", tmp_path / "again", only.settings)
+    assert again.metrics()["kept"] == runs[1].metrics()["kept"]
+    with pytest.raises(ValueError, match="`folds` must be at least 2. Received: 1"):
+        tune(shards, tmp_path / "other", TINY, space, folds=1)
 
 
 def test_an_unknown_fault_of_a_trial_is_recorded_and_the_search_goes_on(
