@@ -37,7 +37,7 @@ class Cluster:
     Attributes:
         role: alone, or the chief, or a worker.
         address: the chief's HOST:PORT; empty where there is none.
-        worker: name of this worker, different from all others'.
+        worker: name of this worker, different from all others'; empty where it is none.
         patience_s: after so many seconds of silence a chief gives a worker's trial to another,
             and a worker gives up the chief.
     """
@@ -76,10 +76,10 @@ class Cluster:
                 f"`patience` must be more than the {BEAT_S:.0f} seconds between two signs of life. "
                 f"Received: {patience_s}."
             )
-        worker = environment.get(_ID, "") if role == "worker" else ""
-        return cls(
-            role, f"{host}:{port}", worker or f"{socket.gethostname()}-{os.getpid()}", patience_s
-        )
+        # keras-tuner takes any name with "chief" in it for the chief's.
+        name = f"{socket.gethostname()}-{os.getpid()}".replace("chief", "host")
+        worker = environment.get(_ID, name) if role == "worker" else ""
+        return cls(role, f"{host}:{port}", worker, patience_s)
 
     @contextlib.contextmanager
     def environment(self) -> Iterator[None]:

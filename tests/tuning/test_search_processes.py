@@ -188,6 +188,12 @@ def test_what_no_cluster_can_be_is_refused(role, address, patience_s, sentence, 
         Cluster.of(role, address, patience_s)
 
 
+def test_a_worker_on_a_machine_called_chief_is_no_chief(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "chief-1")
+    with Cluster.of("worker", "127.0.0.1:8000").environment():
+        assert os.environ["KERASTUNER_TUNER_ID"] == f"host-1-{os.getpid()}"
+
+
 def test_keras_tuners_environment_variables_say_the_role(monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")
