@@ -215,11 +215,12 @@ def test_a_start_that_the_user_ends_does_not_count(tmp_path):
     assert not starts.exists()
 
 
-def test_the_best_trade_offs_are_those_that_no_other_beats():
+@pytest.mark.parametrize("highest", [3, 12, 1000])
+def test_the_best_trade_offs_are_those_that_no_other_beats(highest):
     generator = np.random.default_rng(0)
     trials = [
         trial(str(number), *row)
-        for number, row in enumerate(generator.integers(0, 6, (40, 3)).tolist())
+        for number, row in enumerate(generator.integers(0, highest, (40, 3)).tolist())
     ]
 
     def beats(one, other):
