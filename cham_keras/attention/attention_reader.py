@@ -76,6 +76,7 @@ class AttentionReader:
             classes=self.run.manifest.classes,
             name=Path(video).name if name is None else name,
             label=label,
+            grid=self.backbone.grid,
         )
 
     def attention_of_features(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

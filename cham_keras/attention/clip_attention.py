@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from cham_keras.data import FeatureGrid
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipAttention:
@@ -24,6 +26,7 @@ class ClipAttention:
         classes: names of the classes.
         name: what the clip is called above pictures.
         label: index of the clip's class; None where it is not known.
+        grid: where in a frame the cells of the maps lie; None where they share it evenly.
 
     Raises:
         ValueError: the parts do not fit together.
@@ -37,6 +40,7 @@ class ClipAttention:
     classes: tuple[str, ...]
     name: str
     label: int | None = None
+    grid: FeatureGrid | None = None
 
     def __post_init__(self) -> None:
         """Checks that the parts fit together."""

@@ -1,8 +1,8 @@
 """Attention maps laid over frames: arrays in, arrays out.
 
-Frames go to the backbone resized to a square without crop, so cell (i, j) of a
-K x K map stands for the same share of the frame's height and width, whatever the
-frame's shape. `pictures` and `video` call this.
+Frames go to the backbone resized to a square without crop, so a cell stands for the same
+share of the frame's height and width, whatever the frame's shape; which one, the backbone's
+`FeatureGrid` says. `pictures` and `video` call this.
 
 The colours are those of matplotlib's `inferno`: its brightness grows evenly from
 black to yellow, so it reads the same with any colour vision and in grey.
@@ -18,6 +18,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
+
+from cham_keras.data import FeatureGrid
 
 #: Dark where the weight is 0, bright at the top of the scale.
 COLOUR_MAP = "inferno"
@@ -38,16 +40,22 @@ _MIDDLE_GREY = 128
 _SCALE_SPACE = 0.4
 
 
-def upsample_map(attention_map: np.ndarray, frame_height: int, frame_width: int) -> np.ndarray:
+def upsample_map(
+    attention_map: np.ndarray,
+    frame_height: int,
+    frame_width: int,
+    grid: FeatureGrid | None = None,
+) -> np.ndarray:
     """Brings a map to the size of a frame, smoothly.
 
-    Bicubic between the cells' middles; at the edges, the outermost cells reach to the
+    Bicubic between the cells' middles; beyond the outermost ones, their weights reach to the
     frame's border. Values stay within the map's own.
 
     Args:
         attention_map: `(height, width)`.
         frame_height: in pixels.
         frame_width: in pixels.
+        grid: where the cells' middles lie; evenly, where it is left out.
 
     Returns:
         `(frame_height, frame_width)` float32.
@@ -55,14 +63,42 @@ def upsample_map(attention_map: np.ndarray, frame_height: int, frame_width: int)
     Example:
     >>> upsample_map(np.array([[0.0, 1.0]]), 2, 6)[0].round(2).tolist()
     [0.0, 0.0, 0.3, 0.7, 1.0, 1.0]
+    >>> to_the_right = FeatureGrid(first=(0.5, 0.5), step=(1.0, 0.5))
+    >>> upsample_map(np.array([[0.0, 1.0]]), 2, 6, to_the_right)[0].round(2).tolist()
+    [0.0, 0.0, 0.0, 0.12, 0.5, 0.88]
     """
-    cells = Image.fromarray(np.ascontiguousarray(attention_map, "float32"))
-    smooth = np.asarray(cells.resize((frame_width, frame_height), Image.Resampling.BICUBIC))
+    height, width = attention_map.shape
+    grid = FeatureGrid.even(height, width) if grid is None else grid
+    # The frame's borders, counted in cells from that of the map.
+    borders = [
+        [(border - first) / step + 0.5 for border in (0, 1)]
+        for first, step in zip(grid.first, grid.step, strict=True)
+    ]
+    # Cells around the map, so that the frame and what a cubic looks at beside it lie inside.
+    beyond = [
+        max(-start, end - cells)
+        for (start, end), cells in zip(borders, (height, width), strict=True)
+    ]
+    around = 2 + math.ceil(max(0, *beyond))
+    cells = Image.fromarray(np.pad(np.asarray(attention_map, "float32"), around, mode="edge"))
+    (top, bottom), (left, right) = (np.array(of_axis) + around for of_axis in borders)
+    smooth = np.asarray(
+        cells.resize(
+            (frame_width, frame_height),
+            Image.Resampling.BICUBIC,
+            box=(left, top, right, bottom),
+        )
+    )
     # A cubic swings past sharp steps; no cell has the weights that it would show there.
     return np.clip(smooth, np.min(attention_map), np.max(attention_map))
 
 
-def overlay(frame: np.ndarray, relative_map: np.ndarray, scale_top: float) -> np.ndarray:
+def overlay(
+    frame: np.ndarray,
+    relative_map: np.ndarray,
+    scale_top: float,
+    grid: FeatureGrid | None = None,
+) -> np.ndarray:
     """Colours a frame by attention: bright where the model looks, dark elsewhere.
 
     Args:
@@ -70,6 +106,7 @@ def overlay(frame: np.ndarray, relative_map: np.ndarray, scale_top: float) -> np
         relative_map: `(height, width)`, 1 where a cell gets its even share.
         scale_top: the relative weight that gets the brightest colour; frames that are
             compared need the same one.
+        grid: where in the frame the map's cells lie; evenly, where it is left out.
 
     Returns:
         uint8 `(frame_height, frame_width, 3)`.
@@ -82,7 +119,8 @@ def overlay(frame: np.ndarray, relative_map: np.ndarray, scale_top: float) -> np
     """
     # The place on the scale is what is made smooth: smooth weights would have hard borders
     # after the square root.
-    places = upsample_map(_place_on_scale(relative_map, scale_top), *frame.shape[:2])
+    height, width = frame.shape[:2]
+    places = upsample_map(_place_on_scale(relative_map, scale_top), height, width, grid)
     grey = frame @ np.array([0.299, 0.587, 0.114])
     return _coloured(grey, places).round().astype("uint8")
 

@@ -113,7 +113,7 @@ def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int) -> No
             if row.frame_numbers[step] not in first.frame_numbers[shown]:
                 caption = f"({when(row, step)})\n{caption}"
             frame = _for_page(row.frames[step])
-            _show(axes, overlay(frame, row.relative_maps[step], top), caption)
+            _show(axes, overlay(frame, row.relative_maps[step], top, row.grid), caption)
         if name:
             predicted = top_class(row, row.clip_probabilities, line_length=20)
             _name_row(row_of_axes[0], name, f"predicted:\n{predicted}")

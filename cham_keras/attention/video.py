@@ -93,7 +93,8 @@ def _pictures(clip_attention: ClipAttention) -> Iterator[np.ndarray]:
     for step in range(num_steps):
         frame = shrunk(clip_attention.frames[step], int(_LARGEST_PANEL * _DPI))
         images[0].set_data(frame)
-        images[1].set_data(overlay(frame, clip_attention.relative_maps[step], top))
+        coloured = overlay(frame, clip_attention.relative_maps[step], top, clip_attention.grid)
+        images[1].set_data(coloured)
         frame_axes.set_xlabel(when(clip_attention, step), fontsize=9)
         scores = clip_attention.probabilities[step]
         now = top_class(clip_attention, scores, line_length=30, in_one_line=True)

@@ -11,6 +11,7 @@ reading/        from shards to batches
 
 from cham_keras.data.backbones.backbone_spec import BackboneSpec
 from cham_keras.data.backbones.backbones import Backbone, load_backbone, load_backbone_from_spec
+from cham_keras.data.backbones.feature_grid import FeatureGrid
 from cham_keras.data.clip_list import Clip, ClipList, read_clip_list, write_clip_list
 from cham_keras.data.clip_list_union import union_of_clip_lists
 from cham_keras.data.extraction.extraction import extract
@@ -44,6 +45,7 @@ __all__ = [
     "ClipFeatures",
     "ClipList",
     "ClipRecord",
+    "FeatureGrid",
     "FrameAugmentation",
     "Manifest",
     "Problem",

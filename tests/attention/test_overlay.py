@@ -12,6 +12,7 @@ from cham_keras.attention.overlay import (
     shrunk,
     upsample_map,
 )
+from cham_keras.data import FeatureGrid
 
 HEIGHT, WIDTH = 60, 140  # neither square nor a multiple of 7
 
@@ -51,6 +52,21 @@ def test_the_weight_at_a_cell_s_middle_is_the_cell_s():
     attention_map = np.random.default_rng(0).random((3, 5)).astype("float32")
     weights = upsample_map(attention_map, 3 * 15, 5 * 9)
     np.testing.assert_allclose(weights[7::15, 4::9], attention_map, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [(0.02, 0.03), (0.3, 0.28)])
+def test_a_grid_moves_the_cells_middles_and_the_outermost_reach_to_the_border(first):
+    # The cells of a ResNet begin at the frame's corner, those of a MobileNet end there.
+    attention_map = np.random.default_rng(0).random((3, 4)).astype("float32")
+    step = (0.32, 0.22)
+    weights = upsample_map(attention_map, 500, 400, FeatureGrid(first, step))
+    rows = np.round((first[0] + step[0] * np.arange(3)) * 500 - 0.5).astype(int)
+    columns = np.round((first[1] + step[1] * np.arange(4)) * 400 - 0.5).astype(int)
+    inside = np.ix_(rows < 500, columns < 400)
+    found = weights[np.ix_(rows[rows < 500], columns[columns < 400])]
+    np.testing.assert_allclose(found, attention_map[inside], atol=0.01)
+    corners = weights[[0, 0, -1, -1], [0, -1, 0, -1]]
+    np.testing.assert_allclose(corners, attention_map[[0, 0, -1, -1], [0, -1, 0, -1]], atol=0.05)
 
 
 def test_no_weight_lies_outside_the_map_s_own():

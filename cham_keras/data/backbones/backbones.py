@@ -6,6 +6,7 @@ computes shards with one; `cham predict` and `cham explain` make it again from t
 manifest.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from cham_keras.data.backbones.applications import APPLICATIONS, load_application, sha256_of_weights
 from cham_keras.data.backbones.backbone_spec import BackboneSpec
+from cham_keras.data.backbones.feature_grid import FeatureGrid, grid_of_model
 from cham_keras.data.backbones.filter_bank import DEFAULT_IMAGE_SIZE, filter_bank
 from cham_keras.data.backbones.own_models import (
     OWN_MODEL,
@@ -81,6 +83,11 @@ class Backbone:
 
         fixed_size = tf.TensorSpec((batch_size, size, size, 3), tf.uint8)
         self._compute = tf.function(compute, input_signature=[fixed_size])
+
+    @functools.cached_property
+    def grid(self) -> FeatureGrid:
+        """Where in a frame the cells of the features lie; evenly, where that is not known."""
+        return grid_of_model(self.model) or FeatureGrid.even(*self.spec.feature_shape[:2])
 
     def features(self, frames: np.ndarray) -> np.ndarray:
         """Features of frames of any size.
