@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "training": RUNS_AND_ABOVE,
     "evaluation": RUNS_AND_ABOVE,
     "finetuning": RUNS_AND_ABOVE | {"training", "evaluation"},
-    "attention": RUNS_AND_ABOVE,
+    "attention": RUNS_AND_ABOVE | {"evaluation"},
     "serving": TOOLS,
     "export": RUNS_AND_ABOVE | {"serving"},
     "tuning": RUNS_AND_ABOVE | {"training"},

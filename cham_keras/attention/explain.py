@@ -10,10 +10,10 @@ from pathlib import Path
 
 from cham_keras.attention.attention_reader import AttentionReader
 from cham_keras.attention.clip_attention import ClipAttention
+from cham_keras.attention.clip_choice import spread_over_classes, with_a_video
 from cham_keras.attention.pictures import write_attention_picture
 from cham_keras.attention.video import DEFAULT_FRAME_RATE_HZ, write_attention_video
 from cham_keras.data import ClipRecord, clips_in_split, read_manifest
-from cham_keras.data.mirrored_clips import mirrored_id
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import track
 from cham_keras.runs import Run
@@ -80,7 +80,7 @@ def explain_split(
     """
     manifest = read_manifest(shards)
     require_same_features(run, manifest, as_path(shards))
-    clips = spread_over_classes(_with_a_video(clips_in_split(shards, split)), num_clips)
+    clips = spread_over_classes(with_a_video(clips_in_split(shards, split)), num_clips)
     root = Path(manifest.clips_root if clips_root is None else clips_root)
     for clip in clips:  # before anything is loaded or drawn
         if not (root / clip.id).is_file():
@@ -124,50 +124,6 @@ def explain_video(
     """
     read = AttentionReader(run, weights).read(video)
     return _write(read, _folder(run, out) / Path(video).stem, frame_rate_hz)
-
-
-def spread_over_classes(clips: Sequence[ClipRecord], num_clips: int) -> list[ClipRecord]:
-    """Chooses clips from as many classes as possible: no chance, no look at the scores.
-
-    Every class gives its first clip, then its second, and so on; where fewer clips are
-    left to choose than there are classes, the classes are evenly spaced.
-
-    Args:
-        clips: the clips to choose from.
-        num_clips: how many.
-
-    Returns:
-        the chosen ones.
-
-    Raises:
-        ValueError: there are fewer clips, or `num_clips` is below 1.
-
-    Example:
-    >>> clips = [ClipRecord(f"{n}.mp4", n // 2, "", 9, 25.0) for n in range(12)]
-    >>> [clip.label for clip in spread_over_classes(clips, 2)]
-    [1, 4]
-    """
-    if not 1 <= num_clips <= len(clips):
-        raise ValueError(
-            f"`num_clips` must be from 1 to {len(clips)}, the clips of the split. "
-            f"Received: {num_clips}."
-        )
-    chosen: list[ClipRecord] = []
-    left = list(clips)
-    while len(chosen) < num_clips:
-        first_of_class = {clip.label: clip for clip in reversed(left)}
-        round_of_clips = [first_of_class[label] for label in sorted(first_of_class)]
-        wanted = min(num_clips - len(chosen), len(round_of_clips))
-        middles = [(2 * k + 1) * len(round_of_clips) // (2 * wanted) for k in range(wanted)]
-        chosen += [round_of_clips[index] for index in middles]
-        left = [clip for clip in left if clip not in round_of_clips]
-    return chosen
-
-
-def _with_a_video(clips: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """The clips without the mirrored twins among them."""
-    twins = {mirrored_id(clip.id) for clip in clips}
-    return [clip for clip in clips if clip.id not in twins]
 
 
 def _folder(run: Run, out: Path | str | None) -> Path:

@@ -69,7 +69,7 @@ The largest difference of a score between Keras and the SavedModel, run without 
 {results["export_largest_difference"]:.1e}.
 All took {results["seconds"]:.0f} s.
 
-{out}/clips         video files, clips.json, boxes.csv
+{out}/clips         video files, clips.json, boxes.csv of the actor
 {out}/shards        features as TFRecords, manifest.json
 {out}/runs          one run folder for each model: settings, model, history, evaluation
 {out}/pictures      where the models look (PNG, MP4), training curves, confusion matrix

@@ -33,6 +33,7 @@ from cham_keras.cli.prepare import app as prepare_app
 from cham_keras.cli.recipes import recipes
 from cham_keras.cli.reproduce import compare, reproduce
 from cham_keras.cli.resplit import resplit
+from cham_keras.cli.score_attention import score_attention
 from cham_keras.cli.serve import serve
 from cham_keras.cli.train import train
 from cham_keras.cli.trajectories import trajectories
@@ -84,6 +85,7 @@ VERBS: tuple[Any, ...] = (
     baselines,
     trajectories,
     explain,
+    score_attention,
     reproduce,
     compare,
     ablate,

@@ -10,7 +10,12 @@ reading/        from shards to batches
 """
 
 from cham_keras.data.backbones.backbone_spec import BackboneSpec
-from cham_keras.data.backbones.backbones import Backbone, load_backbone, load_backbone_from_spec
+from cham_keras.data.backbones.backbones import (
+    Backbone,
+    grid_of_spec,
+    load_backbone,
+    load_backbone_from_spec,
+)
 from cham_keras.data.backbones.feature_grid import FeatureGrid
 from cham_keras.data.clip_list import Clip, ClipList, read_clip_list, write_clip_list
 from cham_keras.data.clip_list_union import union_of_clip_lists
@@ -59,6 +64,7 @@ __all__ = [
     "clips_in_split",
     "extract",
     "frame_dataset",
+    "grid_of_spec",
     "grouped_folds",
     "leave_one_out_folds",
     "load_backbone",

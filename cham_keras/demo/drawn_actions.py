@@ -7,10 +7,9 @@ colours carry out sub-actions of their own beside it. So a model has to find the
 actor and to remember what it did first.
 
 Comes in: a folder, the number of clips a class and split, a seed. Goes out: MP4
-files in one folder a class, `clips.json` and `boxes.csv`. `cham demo` calls it.
+files in one folder a class, `clips.json`, and where the figures are. `cham demo` calls it.
 """
 
-import csv
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from cham_keras.data.clip_list import CLIP_LIST_FILE, Clip, ClipList, write_clip_list
 from cham_keras.data.frames.video import write_video
+from cham_keras.data.prepare.prepared import BOXES_FILE, Box, write_boxes
 from cham_keras.demo.figure import (
     EXTREMES,
     REACH,
@@ -52,7 +52,8 @@ NUM_DISTRACTORS = 2
 HEIGHT_RANGE = (40.0, 47.0)  # pixels
 GAP_BETWEEN_FIGURES = 2.0  # pixels
 
-BOX_COLUMNS = ("path", "frame", "x0", "y0", "x1", "y1", "actor")
+#: Beside `boxes.csv` with the actor's box in every frame: those of the other two figures.
+OTHER_BOXES_FILE = "other_boxes.csv"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ def draw_clip(action: str, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
 def write_drawn_actions(folder: Path, clips_per_class: dict[str, int], seed: int) -> ClipList:
     """Draws and encodes clips of every action, behind a progress bar.
 
-    Writes `<action>/<number>.mp4`, `clips.json`, and `boxes.csv` with a row for each
-    figure of each frame (`actor` is 1 for the actor, 0 for the others). The folder
-    appears whole or not at all. A clip depends on the seed, its action and its
+    Writes `<action>/<number>.mp4`, `clips.json`, `boxes.csv` with the actor's box in each
+    frame, and `other_boxes.csv` with those of the other figures. The folder appears whole
+    or not at all. A clip depends on the seed, its action and its
     number only, so asking for more clips leaves the earlier ones as they were.
 
     Args:
@@ -126,15 +127,16 @@ def write_drawn_actions(folder: Path, clips_per_class: dict[str, int], seed: int
         clips.append(Clip(path=path, label=action, split=split, group=path))
     clip_list = ClipList(root=folder, classes=ACTIONS, clips=tuple(clips))
     with replacing_folder(folder) as temporary:
-        with (temporary / "boxes.csv").open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(BOX_COLUMNS)
-            for index, clip in enumerate(track(clips, "Drawing clips")):
-                number = index % len(splits)
-                rng = np.random.default_rng((seed, ACTIONS.index(clip.label), number))
-                frames, boxes = _draw_clip_and_all_boxes(clip.label, rng)
-                write_video(temporary / clip.path, frames, FRAME_RATE_HZ)
-                rows.writerows(_box_rows(clip.path, boxes))
+        actors, others = [], []
+        for index, clip in enumerate(track(clips, "Drawing clips")):
+            number = index % len(splits)
+            rng = np.random.default_rng((seed, ACTIONS.index(clip.label), number))
+            frames, boxes = _draw_clip_and_all_boxes(clip.label, rng)
+            write_video(temporary / clip.path, frames, FRAME_RATE_HZ)
+            actors += _boxes_of(clip.path, boxes[:1])
+            others += _boxes_of(clip.path, boxes[1:])
+        write_boxes(actors, temporary / BOXES_FILE)
+        write_boxes(others, temporary / OTHER_BOXES_FILE)
         write_clip_list(replace(clip_list, root=temporary), temporary / CLIP_LIST_FILE)
     return clip_list
 
@@ -276,11 +278,14 @@ def _interpolation_weights(num_points: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(num_points)))
 
 
-def _box_rows(path: str, boxes: np.ndarray) -> list[tuple]:
+def _boxes_of(path: str, edges: np.ndarray) -> list[Box]:
+    """Boxes of `(figures, time, 4)` edges, frame by frame."""
+    left_top, sizes = edges[..., :2], edges[..., 2:] - edges[..., :2]
+    numbers = np.concatenate([left_top, sizes], axis=-1).round(2)
     return [
-        (path, frame, *boxes[figure, frame].round(2).tolist(), int(figure == 0))
-        for frame in range(boxes.shape[1])
-        for figure in range(boxes.shape[0])
+        Box(path, frame, *numbers[figure, frame].tolist())
+        for frame in range(edges.shape[1])
+        for figure in range(len(edges))
     ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cham_keras.attention import explain_split, explain_video
-from cham_keras.attention.explain import spread_over_classes
+from cham_keras.attention.clip_choice import spread_over_classes
 from cham_keras.cli.explain import explain
 from cham_keras.data import (
     Clip,

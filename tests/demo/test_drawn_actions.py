@@ -1,6 +1,5 @@
 """The drawn clips: the class lies in where the actor is and in the order of its poses."""
 
-import csv
 import itertools
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from cham_keras.data.clip_list import read_clip_list
 from cham_keras.data.frames.video import probe_video, read_frames
+from cham_keras.data.prepare import read_boxes
 from cham_keras.demo import drawn_actions, figure
 from cham_keras.demo.drawn_actions import (
     ACTIONS,
@@ -150,18 +150,21 @@ def test_clip_list_on_disk_is_the_one_returned_and_can_move(written):
     assert all(clip_list.path_of(clip).is_file() for clip in clip_list.clips)
 
 
-def test_boxes_file_has_a_row_for_each_figure_of_each_frame(written):
+def test_boxes_files_hold_the_actor_and_the_others_of_each_frame(written):
     folder, clip_list = written
-    with (folder / "boxes.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["path", "frame", "x0", "y0", "x1", "y1", "actor"]
-    assert len(rows) == len(clip_list.clips) * 24 * 3
+    actors, others = read_boxes(folder), read_boxes(folder / "other_boxes.csv")
+    assert len(actors) == len(clip_list.clips) * 24
+    assert len(others) == 2 * len(actors)
     path = "raise-then-squat/001.mp4"
-    actor_rows = [row for row in rows if row["path"] == path and row["actor"] == "1"]
-    _, boxes = draw_clip("raise-then-squat", np.random.default_rng((3, 0, 1)))
-    stated = [[float(row[name]) for name in ("x0", "y0", "x1", "y1")] for row in actor_rows]
-    np.testing.assert_allclose(stated, boxes, atol=0.006)
-    assert [int(row["frame"]) for row in actor_rows] == list(range(24))
+    rng = np.random.default_rng((3, 0, 1))
+    _, boxes = drawn_actions._draw_clip_and_all_boxes("raise-then-squat", rng)
+    for stated, expected in ((actors, boxes[:1]), (others, boxes[1:])):
+        of_clip = [box for box in stated if box.path == path]
+        edges = [(b.left, b.top, b.left + b.width, b.top + b.height) for b in of_clip]
+        by_frame = expected.swapaxes(0, 1).reshape(-1, 4)
+        np.testing.assert_allclose(edges, by_frame, atol=0.011)
+        frames = [box.frame for box in of_clip]
+        assert frames == np.repeat(np.arange(24), len(expected)).tolist()
 
 
 def test_unknown_action_is_an_error_that_lists_the_known_ones():

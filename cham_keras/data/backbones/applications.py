@@ -35,6 +35,12 @@ class Application:
         """From RGB float32 of 0 to 255 to what the network takes."""
         return getattr(keras.applications, self.module).preprocess_input
 
+    def build(self, image_size: int, weights: str | None = None) -> keras.Model:
+        """The network without its classifier, from (batch, image_size, image_size, 3)."""
+        return getattr(keras.applications, self.constructor)(
+            weights=weights, include_top=False, input_shape=(image_size, image_size, 3)
+        )
+
 
 #: Every network of `keras.applications`, by its name in small letters.
 APPLICATIONS = {
@@ -96,11 +102,9 @@ def load_application(application: Application, source: str, image_size: int) -> 
         ValueError: the network cannot be built at this size, or the weights do not fit it.
         ConnectionError: the ImageNet weights could not be downloaded.
     """
-    build = getattr(keras.applications, application.constructor)
-    arguments = {"include_top": False, "input_shape": (image_size, image_size, 3)}
     if source == "imagenet":
         try:
-            return build(weights="imagenet", **arguments)
+            return application.build(image_size, "imagenet")
         except ValueError:
             raise
         except Exception as error:  # Keras wraps every network failure in a bare Exception
@@ -110,8 +114,8 @@ def load_application(application: Application, source: str, image_size: int) -> 
                 "--weights PATH."
             ) from error
     if source == "none":
-        return _with_random_weights(build(weights=None, **arguments))
-    model = build(weights=None, **arguments)
+        return _with_random_weights(application.build(image_size))
+    model = application.build(image_size)
     try:
         with warnings.catch_warnings():
             # Keras only warns where part of a file is missing and a layer stays random.

@@ -265,6 +265,31 @@ def load_backbone_from_spec(spec: BackboneSpec, weights: Path | None = None) -> 
     return backbone
 
 
+def grid_of_spec(spec: BackboneSpec) -> FeatureGrid:
+    """Where the cells of features lie in a frame; needs no weights.
+
+    Args:
+        spec: as a manifest describes the backbone.
+
+    Returns:
+        the grid of `Backbone.grid`; even for imported features, and for a model of one's own
+        that lies elsewhere now.
+
+    Example:
+    >>> grid_of_spec(load_backbone("filter_bank").spec) == FeatureGrid.even(7, 7)
+    True
+    """
+    model = None
+    if spec.name == FILTER_BANK:
+        model = filter_bank(spec.image_size)
+    elif spec.name in APPLICATIONS:
+        model = APPLICATIONS[spec.name].build(spec.image_size)
+    elif spec.name == OWN_MODEL and Path(spec.weights).exists():
+        model, _ = load_own_model(Path(spec.weights), spec.image_size)
+    grid = None if model is None else grid_of_model(model)
+    return grid or FeatureGrid.even(*spec.feature_shape[:2])
+
+
 def _load_own_model(
     path: Path, image_size: int | None, interpolation: str, scaling: str
 ) -> Backbone:

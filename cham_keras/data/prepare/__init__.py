@@ -22,7 +22,13 @@ from cham_keras.data.prepare.csv_file import prepare_csv
 from cham_keras.data.prepare.duplicates import check_duplicates
 from cham_keras.data.prepare.hmdb51 import prepare_hmdb51
 from cham_keras.data.prepare.olympic_sports import prepare_olympic_sports
-from cham_keras.data.prepare.prepared import Box, Prepared, read_boxes, write_prepared
+from cham_keras.data.prepare.prepared import (
+    Box,
+    Prepared,
+    read_boxes,
+    write_boxes,
+    write_prepared,
+)
 from cham_keras.data.prepare.tfds import prepare_tfds
 from cham_keras.data.prepare.ucf101 import prepare_ucf101
 from cham_keras.data.prepare.ucf_sports import prepare_ucf_sports
@@ -39,5 +45,6 @@ __all__ = [
     "prepare_ucf101",
     "prepare_ucf_sports",
     "read_boxes",
+    "write_boxes",
     "write_prepared",
 ]

@@ -35,6 +35,7 @@ __all__ = [
     "read_boxes",
     "report_of",
     "sentence_of_names",
+    "write_boxes",
     "write_prepared",
 ]
 
@@ -120,13 +121,7 @@ def write_prepared(
         prepared = dataclasses.replace(prepared, problems=(*prepared.problems, *found))
     folder = as_path(folder)
     if prepared.boxes:
-        with (
-            replacing_file(folder / BOXES_FILE) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow([field.name for field in dataclasses.fields(Box)])
-            writer.writerows(dataclasses.astuple(box) for box in prepared.boxes)
+        write_boxes(prepared.boxes, folder / BOXES_FILE)
     else:
         (folder / BOXES_FILE).unlink(missing_ok=True)  # of other clips, from an earlier call
     write_json(folder / REPORT_FILE, report_of(prepared))
@@ -155,6 +150,22 @@ def report_of(prepared: Prepared) -> dict:
 def _count(clips: Iterable[Clip]) -> dict[str, int]:
     clips = list(clips)
     return {"clips": len(clips), "groups": len({clip.group for clip in clips})}
+
+
+def write_boxes(boxes: Iterable[Box], path: AnyPath | str) -> None:
+    """Writes boxes as `read_boxes` reads them.
+
+    Args:
+        boxes: the boxes.
+        path: the CSV file; one that is there is replaced.
+    """
+    with (
+        replacing_file(as_path(path)) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow([field.name for field in dataclasses.fields(Box)])
+        writer.writerows(dataclasses.astuple(box) for box in boxes)
 
 
 def read_boxes(path: AnyPath | str) -> tuple[Box, ...]:
