@@ -5,6 +5,7 @@ probabilities from elsewhere can make it too. Holds no file and no model.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -22,11 +23,14 @@ class ClipAttention:
             each sums to 1, whatever the model's `attention_scale`.
         probabilities: `(time, classes)`, the softmax of each step.
         frame_numbers: int `(time,)`, the frames' places in the video, from 0 on.
-        frame_rate_hz: frames per second of the video.
+        frame_rate_hz: frames per second of the video; 0 where it is not known, as of a folder
+            of images.
         classes: names of the classes.
         name: what the clip is called above pictures.
         label: index of the clip's class; None where it is not known.
         grid: where in a frame the cells of the maps lie; None where they share it evenly.
+        layer_maps: by the layer's name, `(time, height, width)`: where the energy of its
+            hidden state lies, each of sum 1. Empty unless they were asked for.
 
     Raises:
         ValueError: the parts do not fit together.
@@ -41,6 +45,7 @@ class ClipAttention:
     name: str
     label: int | None = None
     grid: FeatureGrid | None = None
+    layer_maps: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks that the parts fit together."""
@@ -64,12 +69,18 @@ class ClipAttention:
                     f"`{name}` must be of shape {wanted} for {steps} frames and "
                     f"{len(self.classes)} classes. Received: shape {getattr(self, name).shape}."
                 )
-        if not np.allclose(self.maps.sum(axis=(1, 2)), 1, atol=1e-3):
-            raise ValueError(
-                "Each of `maps` must sum to 1. "
-                f"Received: sums from {self.maps.sum(axis=(1, 2)).min():g} "
-                f"to {self.maps.sum(axis=(1, 2)).max():g}."
-            )
+        for name, maps in (("maps", self.maps), *self.layer_maps.items()):
+            if maps.shape != self.maps.shape:
+                raise ValueError(
+                    f"`layer_maps` must be of the shape of `maps`, {self.maps.shape}. "
+                    f"Received: shape {maps.shape} of {name!r}."
+                )
+            sums = maps.sum(axis=(1, 2))
+            if not np.allclose(sums, 1, atol=1e-3):
+                raise ValueError(
+                    f"Each of `{name}` must sum to 1. "
+                    f"Received: sums from {sums.min():g} to {sums.max():g}."
+                )
         if self.label is not None and not 0 <= self.label < len(self.classes):
             raise ValueError(
                 f"`label` must be from 0 to {len(self.classes) - 1}. Received: {self.label}."
@@ -82,7 +93,9 @@ class ClipAttention:
 
     @property
     def seconds(self) -> np.ndarray:
-        """When the frames are shown in the video: `(time,)`."""
+        """When the frames are shown in the video: `(time,)`; nan where the rate is not known."""
+        if self.frame_rate_hz == 0:
+            return np.full(len(self.frame_numbers), np.nan)
         return self.frame_numbers / self.frame_rate_hz
 
     @property

@@ -4,6 +4,7 @@ Comes in: `ClipAttention`, of one model or of several for the same clip. Goes ou
 PNG in the manner of the paper's Fig. 3, with the scale that Fig. 3 leaves out.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,11 +36,16 @@ _SCALE_WIDTH = 1.0
 _NAME_WIDTH = 1.6
 _DPI = 120
 
+# How the names of rows begin that show a layer's hidden state.
+_STATE_OF = "energy of the state of"
+
 
 def write_attention_picture(
     clip_attention: ClipAttention, path: Path | str, num_columns: int = DEFAULT_COLUMNS
 ) -> None:
     """Draws evenly chosen frames, the attention below each, and what the model thinks.
+
+    Where the maps of the layers' hidden states were read too, each gets a row below.
 
     Args:
         clip_attention: one model on one clip.
@@ -49,7 +55,10 @@ def write_attention_picture(
     Raises:
         ValueError: `path` does not end in .png, or `num_columns` is below 1.
     """
-    _draw({"": clip_attention}, Path(path), num_columns)
+    rows = {"attention" if clip_attention.layer_maps else "": clip_attention}
+    for layer, maps in clip_attention.layer_maps.items():
+        rows[f"{_STATE_OF} {layer}"] = dataclasses.replace(clip_attention, maps=maps)
+    _draw(rows, Path(path), num_columns, one_model=True)
 
 
 def write_comparison_picture(
@@ -69,6 +78,12 @@ def write_comparison_picture(
         ValueError: there is no model, the clips differ, `path` does not end in .png,
             or `num_columns` is below 1.
     """
+    require_same_clip(clip_attentions)
+    _draw(clip_attentions, Path(path), num_columns, one_model=False)
+
+
+def require_same_clip(clip_attentions: Mapping[str, ClipAttention]) -> None:
+    """Refuses models that did not see the same clip."""
     if not clip_attentions:
         raise ValueError("`clip_attentions` must hold at least one model. Received: none.")
     first_name, *other_names = clip_attentions
@@ -81,7 +96,6 @@ def write_comparison_picture(
                     f"{getattr(ours, what)!r} of {first_name} and "
                     f"{getattr(theirs, what)!r} of {name}."
                 )
-    _draw(clip_attentions, Path(path), num_columns)
 
 
 def evenly_chosen(num_steps: int, num_columns: int) -> np.ndarray:
@@ -97,7 +111,7 @@ def evenly_chosen(num_steps: int, num_columns: int) -> np.ndarray:
     return (2 * np.arange(parts) + 1) * num_steps // (2 * parts)
 
 
-def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int) -> None:
+def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int, one_model: bool) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"`path` of a picture must end in .png. Received: {path}.")
     first = next(iter(rows.values()))
@@ -108,17 +122,20 @@ def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int) -> No
     for axes, step in zip(grid[0], shown, strict=True):
         _show(axes, _for_page(first.frames[step]), caption=when(first, step))
     for row_of_axes, (name, row) in zip(grid[1:], rows.items(), strict=True):
-        for axes, step in zip(row_of_axes, _nearest_steps(row, first, shown), strict=True):
-            caption = top_class(row, row.probabilities[step], line_length=20)
+        for axes, step in zip(row_of_axes, nearest_steps(row, first, shown), strict=True):
+            of_state = name.startswith(_STATE_OF) and one_model
+            caption = "" if of_state else top_class(row, row.probabilities[step], line_length=20)
             if row.frame_numbers[step] not in first.frame_numbers[shown]:
                 caption = f"({when(row, step)})\n{caption}"
             frame = _for_page(row.frames[step])
             _show(axes, overlay(frame, row.relative_maps[step], top, row.grid), caption)
-        if name:
+        if one_model:
+            _name_row(row_of_axes[0], name, "")
+        else:
             predicted = top_class(row, row.clip_probabilities, line_length=20)
             _name_row(row_of_axes[0], name, f"predicted:\n{predicted}")
     title = f"{clip_name(first)}\n{true_class(first)}"
-    if "" in rows:
+    if one_model:
         predicted = top_class(first, first.clip_probabilities, line_length=40, in_one_line=True)
         title += f"    predicted: {predicted} (mean of {number_of_steps(first)})"
     figure.suptitle(title, fontsize=11, parse_math=False)
@@ -169,7 +186,7 @@ def _name_row(axes: Axes, name: str, prediction: str) -> None:
         )
 
 
-def _nearest_steps(
+def nearest_steps(
     clip_attention: ClipAttention, first: ClipAttention, shown: np.ndarray
 ) -> list[int]:
     """The steps of a model that saw what `first` saw at some steps, or nearly."""

@@ -11,10 +11,12 @@ RIGHT_MARK = "✓"
 
 
 def when(clip_attention: ClipAttention, step: int) -> str:
-    """Which frame a step saw: number and time in the video."""
+    """Which frame a step saw: its number and, where it is known, its time in the video."""
     numbers = clip_attention.frame_numbers
     again = " again" if step > 0 and numbers[step] == numbers[step - 1] else ""
-    return f"frame {numbers[step]}{again}, {clip_attention.seconds[step]:.2f} s"
+    seconds = clip_attention.seconds[step]
+    time = "" if np.isnan(seconds) else f", {seconds:.2f} s"
+    return f"frame {numbers[step]}{again}{time}"
 
 
 def top_class(

@@ -1,6 +1,7 @@
-"""`cham explain`: a run and clips in, pictures and films of its attention out."""
+"""`cham explain`: runs and clips in, pictures and films of their attention out."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 
@@ -9,7 +10,8 @@ from cham_keras.progress import stdout
 
 
 def explain(
-    run: Path,
+    runs: list[Path],
+    /,
     *,
     shards: Location | None = None,
     video: Path | None = None,
@@ -19,64 +21,72 @@ def explain(
     clips_root: Path | None = None,
     weights: Path | None = None,
     frame_rate_hz: float = 4.0,
+    layers: bool = False,
 ) -> None:
-    """Show where a model looks: a picture and a film of each clip.
+    """Show where models look: a picture and a film of each clip.
 
     Give either --shards, for clips spread over the classes of a split, or --video.
     The picture shows frames in a row, the attention below them and the class that
     the model names at each; the film shows every step with the scores of the classes.
+    Several runs stand side by side, on one scale.
 
-    Example: `cham explain runs/cham --shards shards --num-clips 6`
+    Examples:
 
-    Example: `cham explain runs/cham --video my_clip.mp4 --out pictures`
+        cham explain runs/cham --shards shards --num-clips 6
+        cham explain runs/cham --video my_clip.mp4 --out pictures --layers
+        cham explain runs/cham runs/conv_attention --video videos --out pictures
 
     Parameters
     ----------
-    run
-        Run folder that `cham train` has written.
+    runs
+        Run folders that `cham train` has written, of models with attention.
     shards
         Folder of shards with the same classes and features.
     video
-        A video file of your own.
+        A video of your own, or a folder: all videos in it and below it.
     split
         Name of the split to choose clips from.
     num_clips
         How many clips to choose.
     out
-        Folder to write into; `attention` in the run folder by default.
+        Folder to write into; `attention` in the first run's folder by default.
     clips_root
         The folder of the videos, if they have moved since they were extracted.
     weights
         The backbone's weights file, if it has moved.
     frame_rate_hz
         Steps that the films show in a second.
+    layers
+        Show below the attention where the energy of each recurrent layer's state lies.
     """
     if (shards is None) == (video is None):
         received = "neither" if video is None else "both"
         raise ValueError(f"Either --shards or --video must be given. Received: {received}.")
 
-    from cham_keras.attention import explain_split, explain_video
+    from cham_keras.attention import explain_folder, explain_split, explain_video
+    from cham_keras.data.frames import clips_in_folder
     from cham_keras.runs import open_run
 
-    opened = open_run(run)
-    if video is not None:
-        explained = [
-            explain_video(opened, video, out, weights=weights, frame_rate_hz=frame_rate_hz)
-        ]
-    elif shards is not None:
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run) for run in runs]
+    opened = {name: open_run(run) for name, run in zip(names, runs, strict=True)}
+    shown = opened if len(runs) > 1 else opened[names[0]]
+    drawing: dict[str, Any] = {"weights": weights, "frame_rate_hz": frame_rate_hz, "layers": layers}
+    if shards is not None:
         explained = explain_split(
-            opened,
-            shards,
-            split,
-            num_clips,
-            out,
-            clips_root=clips_root,
-            weights=weights,
-            frame_rate_hz=frame_rate_hz,
+            shown, shards, split, num_clips, out, clips_root=clips_root, **drawing
         )
+    elif video is not None and video.is_dir() and clips_in_folder(video):
+        explained = explain_folder(shown, video, out, **drawing)
+    elif video is not None:
+        explained = [explain_video(shown, video, out, **drawing)]
     for clip in explained:
         known = "" if clip.true_class is None else f" (class: {clip.true_class})"
-        line = f"{clip.name}: {clip.predicted_class}, {clip.probability:.0%}{known}"
-        stdout.print(escape(line), highlight=False, soft_wrap=True)
+        said = ", ".join(
+            f"{f'{run}: ' if run else ''}{name}, {probability:.0%}"
+            for run, (name, probability) in clip.predictions.items()
+        )
+        stdout.print(escape(f"{clip.name}: {said}{known}"), highlight=False, soft_wrap=True)
         for path in (clip.picture, clip.video):
             stdout.print(escape(f"  {path}"), highlight=False, soft_wrap=True)

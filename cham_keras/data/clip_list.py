@@ -8,6 +8,7 @@ breaks a rule cannot be made, so whoever holds one need not check it again.
 import dataclasses
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -109,6 +110,26 @@ class Clip:
             return self.path
         end = "" if self.end_seconds is None else f",{self.end_seconds:.10g}"
         return f"{self.path}#t={self.start_seconds or 0:.10g}{end}"
+
+
+def place_of_id(clip_id: str) -> tuple[str, float | None, float | None]:
+    """Where the clip of an id lies: the way back from `Clip.id`.
+
+    Args:
+        clip_id: as it stands in shards.
+
+    Returns:
+        the path, and from and to which second of it; None and None for the whole file.
+
+    Example:
+    >>> place_of_id("a.mp4#t=2,4.5"), place_of_id("a.mp4#t=2"), place_of_id("a.mp4")
+    (('a.mp4', 2.0, 4.5), ('a.mp4', 2.0, None), ('a.mp4', None, None))
+    """
+    found = re.fullmatch(r"(.*)#t=([0-9.e+-]+)(?:,([0-9.e+-]+))?", clip_id, re.DOTALL)
+    if found is None:
+        return clip_id, None, None
+    path, start, end = found.groups()
+    return path, float(start), None if end is None else float(end)
 
 
 @dataclasses.dataclass(frozen=True)

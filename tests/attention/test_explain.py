@@ -1,9 +1,17 @@
 """`cham explain` from end to end, and how clips are chosen."""
 
-import pytest
+import dataclasses
+import re
+import shutil
 
-from cham_keras.attention import explain_split, explain_video
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from cham_keras.attention import AttentionReader, explain_folder, explain_split, explain_video
 from cham_keras.attention.clip_choice import spread_over_classes
+from cham_keras.attention.wording import when
 from cham_keras.cli.explain import explain
 from cham_keras.data import (
     Clip,
@@ -13,7 +21,9 @@ from cham_keras.data import (
     extract,
     load_backbone,
     probe_video,
+    read_frames,
 )
+from cham_keras.evaluation.evaluate import clip_probabilities
 
 
 def records(*labels):
@@ -38,7 +48,7 @@ def test_more_clips_than_there_are_cannot_be_chosen(num_clips):
 
 
 def test_the_verb_writes_a_picture_and_a_film_of_each_clip_and_names_them(tiny_run, capsys):
-    explain(tiny_run.run.folder, shards=tiny_run.shards, num_clips=2)
+    explain([tiny_run.run.folder], shards=tiny_run.shards, num_clips=2)
     folder = tiny_run.run.folder / "attention"
     written = ["hop-1-attention", "skip-1-attention"]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
@@ -97,4 +107,103 @@ def test_the_verb_takes_shards_or_a_video(tiny_run, arguments, received):
     video = tiny_run.clips / "hop" / "1.mp4" if arguments else None
     shards = tiny_run.shards if arguments else None
     with pytest.raises(ValueError, match=f"Either --shards or --video .* Received: {received}"):
-        explain(tiny_run.run.folder, shards=shards, video=video)
+        explain([tiny_run.run.folder], shards=shards, video=video)
+
+
+def test_several_runs_stand_side_by_side_in_a_picture_and_a_film(tiny_run, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_run.run.folder, other)
+    explain([tiny_run.run.folder, other], shards=tiny_run.shards, num_clips=1, out=tmp_path / "out")
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["run-1-comparison.mp4", "run-1-comparison.png"]
+    assert probe_video(tmp_path / "out" / "run-1-comparison.mp4").num_frames == 4
+    printed = capsys.readouterr().out
+    assert re.search(r"run/1.mp4: run: (\w+), \d+%, other: \1, \d+% \(class: run\)", printed)
+
+
+def test_runs_of_other_classes_are_not_compared(tiny_run, tmp_path):
+    run = dataclasses.replace(
+        tiny_run.run, manifest=dataclasses.replace(tiny_run.run.manifest, classes=("a", "b", "c"))
+    )
+    with pytest.raises(ValueError, match="must know the same classes. Received: hop, .* of two"):
+        explain_video({"one": tiny_run.run, "two": run}, tiny_run.clips / "hop" / "1.mp4", tmp_path)
+
+
+def test_all_videos_of_a_folder_are_explained_once(tiny_run, tmp_path):
+    folder = tmp_path / "videos"
+    shutil.copytree(tiny_run.clips, folder, ignore=shutil.ignore_patterns("0.mp4"))
+    (folder / ".hidden").mkdir()
+    shutil.copy(folder / "hop" / "1.mp4", folder / ".hidden" / "1.mp4")
+    (folder / "notes.txt").write_text("no video")
+    for _ in range(2):  # what lies there from the first time is no video
+        explain([tiny_run.run.folder], video=folder, out=folder)
+        pictures = sorted(path.name for path in folder.glob("*-attention.png"))
+        names = [f"{label}-{number}" for label in ("hop", "run", "skip") for number in (1, 2)]
+        assert pictures == [f"{name}-attention.png" for name in names]
+        assert len(list(folder.glob("*-attention.mp4"))) == 6
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no video in .*empty"):
+        explain_folder(tiny_run.run, tmp_path / "empty")
+
+
+def test_a_part_of_a_video_is_shown_as_the_shards_hold_it(tiny_run, tmp_path):
+    parts = [
+        Clip(path="hop/1.mp4", label="hop", split="train", group="b", end_seconds=0.4),
+        Clip(path="hop/1.mp4", label="hop", split="test", group="a", start_seconds=0.4),
+    ]
+    others = [
+        Clip(path=f"{label}/0.mp4", label=label, split="train", group=label)
+        for label in ("run", "skip")
+    ]
+    clip_list = ClipList(tiny_run.clips, tiny_run.run.manifest.classes, (*parts, *others))
+    shards = tmp_path / "shards"
+    extract(clip_list, shards, load_backbone("filter_bank"), frame_stride=2)
+    [explained] = explain_split(tiny_run.run, shards, num_clips=1, out=tmp_path / "out")
+    assert explained.name == "hop/1.mp4#t=0.4"
+    assert explained.picture.name == "hop-1-0.4s-attention.png"
+    run = tiny_run.run
+    [expected] = clip_probabilities(run.load_model(), run, shards, "test", 1)
+    predicted = run.manifest.classes[int(expected.argmax())]
+    assert explained.predictions[""] == (predicted, pytest.approx(expected.max(), abs=1e-5))
+
+
+def test_a_folder_of_images_is_one_clip_without_times(tiny_run, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, frame in enumerate(read_frames(tiny_run.clips / "hop" / "1.mp4")):
+        Image.fromarray(frame).save(folder / f"{number}.png")
+    explain([tiny_run.run.folder], video=folder, out=tmp_path / "out")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["images-attention.mp4", "images-attention.png"]
+    reader = AttentionReader(tiny_run.run)
+    attention = reader.read(folder)
+    of_video = reader.read(tiny_run.clips / "hop" / "1.mp4")
+    np.testing.assert_array_equal(attention.frames, of_video.frames)
+    assert when(attention, 1) == "frame 4"
+    assert when(of_video, 1) == "frame 4, 0.40 s"
+
+
+def test_the_energy_of_each_layer_s_state_gets_a_row(tiny_run, tmp_path, monkeypatch):
+    video = tiny_run.clips / "hop" / "1.mp4"
+    attention = AttentionReader(tiny_run.run, layers=True).read(video)
+    assert list(attention.layer_maps) == ["layer 1"]
+    # Held against the recurrent layer itself.
+    model = tiny_run.run.load_model()
+    states = keras.Model(model.input, model.get_layer("recurrence").output[0])
+    given = []
+    reader = AttentionReader(tiny_run.run)
+    evaluate = reader.attention_of_features
+    monkeypatch.setattr(reader, "attention_of_features", lambda f: given.append(f) or evaluate(f))
+    reader.read(video)
+    inputs = {"features": given[0][None], "lengths": np.array([4], "int32")}
+    energy = (np.asarray(states.predict_on_batch(inputs))[0] ** 2).sum(axis=-1)
+    expected = energy / energy.sum(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(attention.layer_maps["layer 1"], expected, rtol=1e-4)
+    heights = []
+    for layers in (False, True):
+        explained = explain_video(tiny_run.run, video, tmp_path / str(layers), layers=layers)
+        with Image.open(explained.picture) as picture:
+            heights.append(picture.size[1])
+    assert heights[1] > heights[0] + 50
+    with pytest.raises(ValueError, match="`layers` must be left out for several runs"):
+        explain_video({"a": tiny_run.run, "b": tiny_run.run}, video, tmp_path, layers=True)

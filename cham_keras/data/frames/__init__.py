@@ -9,7 +9,12 @@ resizing.py        frames to the size of a backbone
 still_images.py    one still image as an array
 """
 
-from cham_keras.data.frames.clip_frames import CLIP_SUFFIXES, probe_clip, read_clip_frames
+from cham_keras.data.frames.clip_frames import (
+    CLIP_SUFFIXES,
+    clips_in_folder,
+    probe_clip,
+    read_clip_frames,
+)
 from cham_keras.data.frames.image_folder import IMAGE_SUFFIXES, ImageFolder, is_image_folder
 from cham_keras.data.frames.norpix import NorpixSequence
 from cham_keras.data.frames.resizing import INTERPOLATIONS, Resizing
@@ -30,6 +35,7 @@ __all__ = [
     "NorpixSequence",
     "Resizing",
     "VideoInfo",
+    "clips_in_folder",
     "is_image_folder",
     "probe_clip",
     "probe_video",

@@ -35,6 +35,30 @@ _ROUNDING_FRAMES = 1e-3
 _MOST_SECONDS = 1e9
 
 
+def clips_in_folder(folder: Path | str) -> list[Path]:
+    """The video files and Norpix sequences in a folder and in those below it.
+
+    Args:
+        folder: where to look. Hidden files and folders are passed over.
+
+    Returns:
+        their paths, sorted.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in CLIP_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def probe_clip(path: Path | str) -> VideoInfo:
     """Reads what a clip states about itself, and its first frame.
 

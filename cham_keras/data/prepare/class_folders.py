@@ -13,15 +13,12 @@ from cham_keras.data.clip_list import (
     check_classes,
     split_named,
 )
+from cham_keras.data.frames.clip_frames import CLIP_SUFFIXES
 from cham_keras.data.frames.image_folder import IMAGE_SUFFIXES, ImageFolder, is_image_folder
-from cham_keras.data.frames.video import VIDEO_SUFFIXES
 from cham_keras.data.prepare.prepared import Prepared
 from cham_keras.data.prepare.problems import problems_of_image_folders, sentence_of_names
 from cham_keras.data.splits import assign_splits
 from cham_keras.paths import AnyPath, entries_of, place_in
-
-#: File name endings that are taken for a clip: videos and Norpix sequences.
-CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".seq")
 
 
 def prepare_folder(
