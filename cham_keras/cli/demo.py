@@ -46,9 +46,19 @@ def _table(results: dict[str, Any]) -> Table:
     first = next(iter(results["models"].values()))
     table = Table(
         title=f"Accuracy on {first['test_clips']} drawn test clips of 6 classes: "
-        f"chance {results['chance']:.1%}, seed {results['seed']}"
+        f"chance {results['chance']:.1%}, seed {results['seed']}",
+        caption="on the actor: frames whose most attended cell meets the actor's box; chance "
+        f"{results['pointing_game_chance']:.1%}",
     )
-    for name in ("model", "clips", "95 % interval", "frames", "weights", "training"):
+    for name in (
+        "model",
+        "clips",
+        "95 % interval",
+        "frames",
+        "looks at the actor",
+        "weights",
+        "training",
+    ):
         table.add_column(name, justify="left" if name == "model" else "right")
     for name, row in results["models"].items():
         lower, upper = row["clip_accuracy_interval"]
@@ -57,6 +67,7 @@ def _table(results: dict[str, Any]) -> Table:
             f"{row['clip_accuracy']:.1%}",
             f"{lower:.0%} to {upper:.0%}",
             f"{row['frame_accuracy']:.1%}",
+            f"{row['pointing_game']:.1%}",
             f"{row['parameters']:,}",
             f"{row['train_seconds']:.0f} s",
         )
@@ -82,4 +93,5 @@ With videos of your own, in folders named after their classes:
     cham train shards --out run
     cham evaluate run --shards shards
     cham explain run --shards shards
+    cham report run --shards shards
 """

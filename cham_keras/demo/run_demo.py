@@ -11,10 +11,15 @@ from typing import Any
 
 from cham_keras.attention import (
     AttentionReader,
+    MapScore,
+    score_attention,
     write_attention_video,
     write_comparison_picture,
 )
+from cham_keras.attention.explain import ATTENTION_FOLDER
+from cham_keras.attention.scores.measures import MODEL, POINTING, UNIFORM
 from cham_keras.data import clips_in_split, extract, load_backbone, read_clip_list
+from cham_keras.data.prepare import read_boxes
 from cham_keras.demo.drawn_actions import ACTIONS, write_drawn_actions
 from cham_keras.demo.settings import DEMO_MODELS, DemoSettings, run_settings
 from cham_keras.evaluation import evaluate
@@ -45,8 +50,8 @@ def run_demo(
         overwrite: whether a demo that is already there is begun anew.
 
     Returns:
-        what lies in `results.json`: seconds, versions, and for each model accuracy,
-        interval, parameters and seconds of training; the export's largest difference.
+        what lies in `results.json`: seconds, versions, and for each model accuracy, pointing
+        game, intervals, parameters and seconds of training; the export's largest difference.
 
     Raises:
         ValueError: the folder holds a demo with other settings.
@@ -77,8 +82,9 @@ def run_demo(
     runs = {name: _trained(name, shards, out / "runs" / name, settings) for name in DEMO_MODELS}
     _say(4, "scoring the clips of the test split")
     scores = {name: evaluate(run, shards).scores for name, run in runs.items()}
-    _say(5, "drawing where the models look")
+    _say(5, "drawing where the models look, and whether they look at the actor")
     _draw(runs, shards, out / "pictures")
+    looks = {name: _score_attention(run, shards, out / "clips") for name, run in runs.items()}
     _say(6, "exporting CHAM as a SavedModel and checking it in another process")
     exported = export_saved_model(runs["cham"], out / "saved_model")
     parity = check_parity(exported, runs["cham"], shards)
@@ -89,6 +95,8 @@ def run_demo(
                 "clip_accuracy": scores[name]["clip_accuracy"],
                 "clip_accuracy_interval": scores[name]["clip_accuracy_interval"],
                 "frame_accuracy": scores[name]["frame_accuracy"],
+                "pointing_game": looks[name][MODEL].value,
+                "pointing_game_interval": list(looks[name][MODEL].interval),
                 "test_clips": scores[name]["clips"],
                 "parameters": run.metrics()["parameters"],
                 "train_seconds": run.metrics()["seconds"],
@@ -96,6 +104,7 @@ def run_demo(
             for name, run in runs.items()
         },
         "chance": 1 / len(ACTIONS),
+        "pointing_game_chance": looks["cham"][UNIFORM].value,
         "export": str(exported.relative_to(out)),
         "export_largest_difference": parity.largest_difference,
         "seconds": round(time.monotonic() - started, 1),
@@ -129,6 +138,14 @@ def _trained(name: str, shards: Path, folder: Path, settings: DemoSettings) -> R
     if (folder / METRICS_FILE).is_file():
         return open_run(folder)
     return train(shards, folder, run_settings(name, settings), overwrite=True)
+
+
+def _score_attention(run: Run, shards: Path, clips: Path) -> dict[str, MapScore]:
+    """The pointing game, by what the model's own maps are held against."""
+    # Insertion and deletion take minutes; `cham score-attention` has them.
+    scores = score_attention(run, shards, boxes=read_boxes(clips), removal_points=0)
+    scores.write(run.folder / ATTENTION_FOLDER)
+    return {row.map: row for row in scores.rows if row.measure == POINTING}
 
 
 def _draw(runs: dict[str, Run], shards: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ def plain(x):
     x = layers.ZeroPadding2D(((3, 2), (1, 3)))(x)
     x = layers.Conv2D(2, (7, 5), strides=2, use_bias=False)(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
-    return layers.Conv2D(2, 3, padding="same", dilation_rate=2, use_bias=False)(x)
+    return layers.Conv2D(2, 3, dilation_rate=2, use_bias=False)(x)
 
 
 def same_padding(x):
