@@ -47,7 +47,7 @@ def _table(results: dict[str, Any]) -> Table:
     table = Table(
         title=f"Accuracy on {first['test_clips']} drawn test clips of 6 classes: "
         f"chance {results['chance']:.1%}, seed {results['seed']}",
-        caption="on the actor: frames whose most attended cell meets the actor's box; chance "
+        caption="on actor: frames whose most attended cell meets the actor's box; chance "
         f"{results['pointing_game_chance']:.1%}",
     )
     for name in (
@@ -59,13 +59,14 @@ def _table(results: dict[str, Any]) -> Table:
         "weights",
         "training",
     ):
-        table.add_column(name, justify="left" if name == "model" else "right")
+        left = name == "model"
+        table.add_column(name, justify="left" if left else "right", no_wrap=left)
     for name, row in results["models"].items():
         lower, upper = row["clip_accuracy_interval"]
         table.add_row(
             NAMES[name],
             f"{row['clip_accuracy']:.1%}",
-            f"{lower:.0%} to {upper:.0%}",
+            f"{lower:.0%}–{upper:.0%}",
             f"{row['frame_accuracy']:.1%}",
             f"{row['pointing_game']:.1%}",
             f"{row['parameters']:,}",
