@@ -47,7 +47,7 @@ def _table(results: dict[str, Any]) -> Table:
     table = Table(
         title=f"Accuracy on {first['test_clips']} drawn test clips of 6 classes: "
         f"chance {results['chance']:.1%}, seed {results['seed']}",
-        caption="on actor: frames whose most attended cell meets the actor's box; chance "
+        caption="looks at the actor: frames whose most attended cell meets the actor's box; chance "
         f"{results['pointing_game_chance']:.1%}",
     )
     for name in (

@@ -12,6 +12,7 @@ from cham_keras.attention.scores.score_attention import DEFAULT_REMOVAL_POINTS
 from cham_keras.cli.score_attention import score_attention as command
 from cham_keras.data import clip_dataset, clips_in_split
 from cham_keras.data.prepare import Box, write_boxes
+from cham_keras.evaluation.evaluate import clip_probabilities
 from cham_keras.runs import DataSettings, ModelSettings, RunSettings
 from cham_keras.training import train
 
@@ -139,6 +140,13 @@ def test_the_curves_start_and_end_with_the_whole_clip(scores):
     empty = [curve[-1] for curve in scores.curves["deletion"].values()]
     empty += [curve[0] for curve in scores.curves["insertion"].values()]
     np.testing.assert_allclose(empty, empty[0], rtol=1e-5)
+
+
+def test_the_whole_clip_of_the_curves_is_what_evaluation_scores(scores, tiny_run):
+    run = tiny_run.run
+    found = clip_probabilities(run.load_model(), run, tiny_run.shards, "test", batch_size=6)
+    expected = found.max(axis=1).mean()
+    assert scores.curves["deletion"]["model"][0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_shuffled_weights_give_other_maps_and_leave_the_model_as_it_was(scores, tiny_run, boxes):
