@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from cham_keras.cli.locations import Location
+from cham_keras.cli.locations import Location, short_names
 from cham_keras.progress import stdout
 
 
@@ -67,9 +67,7 @@ def explain(
     from cham_keras.data.frames import clips_in_folder
     from cham_keras.runs import open_run
 
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-        names = [str(run) for run in runs]
+    names = short_names(runs)
     opened = {name: open_run(run) for name, run in zip(names, runs, strict=True)}
     shown = opened if len(runs) > 1 else opened[names[0]]
     drawing: dict[str, Any] = {"weights": weights, "frame_rate_hz": frame_rate_hz, "layers": layers}

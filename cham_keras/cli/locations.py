@@ -24,3 +24,24 @@ def _local(type_: object, tokens: Sequence[Token]) -> Path:
 
 Location = Annotated[AnyPath, Parameter(converter=_location, n_tokens=1, accepts_keys=False)]
 LocalPath = Annotated[Path, Parameter(converter=_local)]
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """What tells folders apart: their paths without the parts that all begin or end with.
+
+    Example:
+    >>> short_names([Path("runs/cham/seed-0"), Path("runs/conv_attention/seed-0")])
+    ['cham', 'conv_attention']
+    >>> short_names([Path("runs/cham")])
+    ['cham']
+    """
+    names = [folder.name for folder in folders]
+    if len(set(names)) == len(names):
+        return names
+    parts = [folder.absolute().parts for folder in folders]
+    shortest = min(map(len, parts))
+    same = [len({of[place] for of in parts}) == 1 for place in range(shortest)]
+    same_at_end = [len({of[-1 - place] for of in parts}) == 1 for place in range(shortest)]
+    begin = next((place for place, is_same in enumerate(same) if not is_same), 0)
+    end = next((place for place, is_same in enumerate(same_at_end) if not is_same), 0)
+    return ["/".join(of[begin : len(of) - end]) for of in parts]

@@ -101,19 +101,21 @@ class AttentionScores:
         lines = [
             f"# Attention of {self.model}: split {self.split}, {len(self.clips)} clips",
             "",
-            "| measure | map | value | 95 % interval | model − map | 95 % interval |",
-            "|---|---|---|---|---|---|",
+            "| measure | map | value [95 % interval] | model − map |",
+            "|---|---|---|---|",
         ]
         for row in self.rows:
-            lines.append(
-                f"| {row.measure} | {row.map} | {row.value:.3f} | {_ends(row.interval)} | "
-                f"{'' if row.difference is None else f'{row.difference:+.3f}'} | "
-                f"{_ends(row.difference_interval)} |"
-            )
+            value = f"{row.value:.3f} [{row.interval[0]:.3f}, {row.interval[1]:.3f}]"
+            difference = ""
+            if row.difference is not None and row.difference_interval is not None:
+                low, high = row.difference_interval
+                difference = f"{row.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+            lines.append(f"| {row.measure} | {row.map} | {value} | {difference} |")
         lines += [
             "",
             f"{boxes}Intervals: draws of groups of clips. Shuffled weights: mean of "
-            f"{self.num_shuffles} shuffles. Seed {self.seed}.",
+            f"{self.num_shuffles} shuffles; shuffled attention: of the attention's weights "
+            f"alone. Seed {self.seed}.",
             "",
             *(f"- {name}: {MEASURES[name]}." for name in MEASURES if name in self.values),
         ]
@@ -177,7 +179,3 @@ class AttentionScores:
         draws = draw_groups(groups, self.seed)
         drawn = draws.totals(values[known]) / draws.totals(np.ones(known.sum()))
         return float(values[known].mean()), interval(drawn)
-
-
-def _ends(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -7,7 +7,7 @@ CENTRE = "centre"
 UNIFORM = "uniform"
 CHANCE = "random order"
 SHUFFLED = "shuffled weights"
-SHUFFLED_ATTENTION = "shuffled attention weights"
+SHUFFLED_ATTENTION = "shuffled attention"
 
 #: The measures, in the order of tables, and what is good of each.
 POINTING = "pointing game"
@@ -15,12 +15,12 @@ IN_BOXES = "attention in boxes"
 INSERTION = "insertion"
 DELETION = "deletion"
 ENTROPY = "entropy"
-CORRELATION = "rank correlation with the model"
+CORRELATION = "rank correlation"
 MEASURES = {
     POINTING: "share of frames whose most attended cell meets a box; higher is better",
     IN_BOXES: "share of the attention that lies inside the boxes; higher is better",
     INSERTION: "area under the probability as attended cells come; higher is better",
     DELETION: "area under the probability as attended cells go; lower is better",
     ENTROPY: "1 for uniform attention, 0 for a single cell",
-    CORRELATION: "1 for the same order of cells; shuffled weights must be far below",
+    CORRELATION: "with the model's maps: 1 for one order of cells; if it stays high, they say nothing",
 }

@@ -89,7 +89,7 @@ def _draw_bars(axes: Axes, scores: AttentionScores, measure: str) -> None:
         error_kw={"elinewidth": 1.2, "capsize": 3},
         height=0.7,
     )
-    axes.set_yticks(places, [row.map.replace("d at", "d\nat") for row in rows], fontsize=8)
+    axes.set_yticks(places, [row.map for row in rows], fontsize=8)
     axes.invert_yaxis()
     title, label = _BAR_TITLES[measure]
     axes.set_title(title, fontsize=10)

@@ -128,7 +128,7 @@ def test_rows_hold_means_over_clips_and_differences_of_the_same_clips(scores):
     known = scores.values["pointing game"]["uniform"]
     assert np.isnan(known).sum() == 3
     assert rows["pointing game", "uniform"].value == pytest.approx(np.nanmean(known))
-    assert rows["rank correlation with the model", "shuffled weights"].difference is None
+    assert rows["rank correlation", "shuffled weights"].difference is None
 
 
 def test_the_curves_start_and_end_with_the_whole_clip(scores):
@@ -150,8 +150,8 @@ def test_the_whole_clip_of_the_curves_is_what_evaluation_scores(scores, tiny_run
 
 
 def test_shuffled_weights_give_other_maps_and_leave_the_model_as_it_was(scores, tiny_run, boxes):
-    for name in ("shuffled weights", "shuffled attention weights"):
-        assert np.abs(scores.values["rank correlation with the model"][name]).max() < 0.999
+    for name in ("shuffled weights", "shuffled attention"):
+        assert np.abs(scores.values["rank correlation"][name]).max() < 0.999
     # Another number of shuffles changes nothing of the model's own.
     again = score_attention(
         tiny_run.run, tiny_run.shards, boxes=boxes, num_shuffles=1, removal_points=2
@@ -179,7 +179,7 @@ def test_values_do_not_depend_on_the_batch_or_on_which_other_clips_are_chosen(sc
 
 def test_without_boxes_and_removal_the_rest_is_scored_and_drawn(tiny_run, tmp_path):
     scores = score_attention(tiny_run.run, tiny_run.shards, removal_points=0)
-    assert set(scores.values) == {"entropy", "rank correlation with the model"}
+    assert set(scores.values) == {"entropy", "rank correlation"}
     assert scores.curves == {}
     scores.write(tmp_path)
     assert "Boxes" not in (tmp_path / "scores.md").read_text()
@@ -198,7 +198,7 @@ def test_the_command_writes_figures_tables_and_a_picture(tiny_run, boxes, tmp_pa
         row for row in written["rows"] if (row["measure"], row["map"]) == ("pointing game", "model")
     ]
     table = (out / "scores.md").read_text()
-    assert f"| pointing game | model | {row['value']:.3f} |" in table
+    assert f"| pointing game | model | {row['value']:.3f} [" in table
     with (out / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     of_clips = [float(cell) for line in rows if (cell := line["pointing game: model"])]
