@@ -22,5 +22,5 @@ MEASURES = {
     INSERTION: "area under the probability as attended cells come; higher is better",
     DELETION: "area under the probability as attended cells go; lower is better",
     ENTROPY: "1 for uniform attention, 0 for a single cell",
-    CORRELATION: "with the model's maps: 1 for one order of cells; if it stays high, they say nothing",
+    CORRELATION: "with the model's maps: 1 for the same order of cells; should be near 0",
 }
