@@ -1,13 +1,15 @@
 """The notebooks: each runs from top to bottom, and what is stored is what a run gives.
 
 `python tests/test_notebooks.py` executes them in full and stores them with their outputs;
-do so after changing one.
+do so after changing one. With `--check` it stores nothing, and says where a full run shows
+something else than what is stored: other words are a fault, other numbers are listed. Files
+named behind it are the only ones that are executed.
 """
 
+import argparse
 import ast
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 
@@ -30,7 +32,16 @@ SMALL_SETTINGS = {
         "EPOCHS": 6,
         "SEED": 0,
     },
+    "02_layers_in_your_own_model": {
+        "NUM_CLIPS": {"train": 64, "test": 32},
+        "NUM_FRAMES": 10,
+        "EPOCHS": 2,
+        "SEED": 0,
+    },
 }
+
+#: A number as notebooks print it: 0.25, 1,024, 2e-05, 3.15.1.
+NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 
 #: Lines that TensorFlow and CUDA write while they start: no part of what a notebook shows.
 LOG_LINE = re.compile(
@@ -96,6 +107,62 @@ def kinds(outputs):
     }
 
 
+def text_of(outputs):
+    """What a cell prints and the text of what it displays, pictures left out."""
+    texts = []
+    for output in shown(outputs):
+        data = output.get("data", {})
+        texts.append(output.text if output.output_type == "stream" else _text_of_display(data))
+    return "\n".join(texts)
+
+
+def _text_of_display(data):
+    if any(kind.startswith("image/") for kind in data):
+        return ""
+    return data.get("text/markdown", data.get("text/plain", ""))
+
+
+def numbers_in(text):
+    return NUMBER.findall(text)
+
+
+def without_numbers(text):
+    """A text with one mark in the place of numbers that follow each other, on one line."""
+    masked = " ".join(NUMBER.sub(" # ", text).split())
+    return re.sub(r"#([\s,:()\[\]|-]*#)*", "#", masked)
+
+
+def words_in(text):
+    """The words of a text, each once: a run on less data may print fewer lines of a kind."""
+    return set(re.findall(r"[^\W\d_]{2,}", NUMBER.sub(" ", text)))
+
+
+def differences(fresh, stored):
+    """Yields (whether it is a fault, sentence) for each cell that shows something else."""
+    pairs = zip(code_cells(fresh), code_cells(stored), strict=True)
+    for number, (new, old) in enumerate(pairs, start=1):
+        texts = text_of(new.outputs), text_of(old.outputs)
+        words = [without_numbers(text) for text in texts]
+        if kinds(new.outputs) != kinds(old.outputs) or words[0] != words[1]:
+            yield True, f"[{number}] now shows {words[0]!r}, and stored is {words[1]!r}"
+        elif texts[0] != texts[1]:
+            found = [" ".join(numbers_in(text)) for text in texts]
+            yield False, f"[{number}] other numbers: {found[0]}; stored are {found[1]}"
+
+
+def check(path):
+    """Executes a notebook in full; prints what differs from what is stored, and counts faults."""
+    stored = nbformat.read(path, as_version=4)
+    fresh = nbformat.read(path, as_version=4)
+    execute(fresh)
+    found = list(differences(fresh, stored))
+    for _, sentence in found:
+        print(f"  {sentence}")
+    faults = sum(is_fault for is_fault, _ in found)
+    print(f"  {faults} cell(s) show other words, {len(found) - faults} other numbers only.")
+    return faults
+
+
 def store(path):
     """Executes a notebook as it is and writes it back, clean."""
     notebook = nbformat.read(path, as_version=4)
@@ -134,6 +201,7 @@ def test_notebook_runs_from_top_to_bottom_and_shows_what_is_stored(path, stored)
     execute(notebook, SECONDS_FOR_A_CELL)  # raises with the cell and its traceback
     for fresh, old in zip(code_cells(notebook), code_cells(stored), strict=True):
         assert kinds(fresh.outputs) == kinds(old.outputs), fresh.source
+        assert words_in(text_of(fresh.outputs)) == words_in(text_of(old.outputs)), fresh.source
 
 
 def test_stored_notebook_was_run_once_from_top_to_bottom(stored):
@@ -172,7 +240,40 @@ def test_first_cell_says_what_one_needs(stored):
         assert word in first.source
 
 
+def test_a_check_tells_other_words_from_other_numbers():
+    def notebook(text):
+        outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
+
+    stored = notebook("lengths [9 8] of 2 clips: 81.2% right, 1.5e-07 s")
+    assert (
+        list(differences(notebook("lengths [9 8] of 2 clips: 81.2% right, 1.5e-07 s"), stored))
+        == []
+    )
+    ((is_fault, _),) = differences(
+        notebook("lengths [9 7 8] of 3 clips: 9% right, 2e-08 s"), stored
+    )
+    assert not is_fault
+    for text in ("lengths [9 8] of 2 clips: 81.2% wrong, 1.5e-07 s", ""):
+        ((is_fault, sentence),) = differences(notebook(text), stored)
+        assert is_fault
+        assert sentence.startswith("[1] now shows")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Executes notebooks in full, and stores them.")
+    parser.add_argument("--check", action="store_true", help="compare with what is stored instead")
+    parser.add_argument("notebooks", nargs="*", type=Path, default=NOTEBOOKS)
+    chosen = parser.parse_args()
+    faults = 0
+    for path in chosen.notebooks:
+        print(f"Executing {path.name} in full; this takes some minutes.", flush=True)
+        if chosen.check:
+            faults += check(path)
+        else:
+            store(path)
+    return 1 if faults else 0
+
+
 if __name__ == "__main__":
-    for each in [Path(name) for name in sys.argv[1:]] or NOTEBOOKS:
-        print(f"Executing {each.name} in full; this takes some minutes.")
-        store(each)
+    raise SystemExit(main())
