@@ -38,6 +38,13 @@ SMALL_SETTINGS = {
         "EPOCHS": 2,
         "SEED": 0,
     },
+    "03_tfrecord_pipeline": {
+        "CLIPS_PER_CLASS": {"train": 4, "validation": 1, "test": 1},
+        "CLIPS_PER_SHARD": 12,
+        "NUM_FRAMES": 8,
+        "SPEED_CLIPS": 8,
+        "SEED": 0,
+    },
 }
 
 #: A number as notebooks print it: 0.25, 1,024, 2e-05, 3.15.1.
