@@ -2,8 +2,9 @@
 
 `python tests/test_notebooks.py` executes them in full and stores them with their outputs;
 do so after changing one. With `--check` it stores nothing, and says where a full run shows
-something else than what is stored: other words are a fault, other numbers are listed. Files
-named behind it are the only ones that are executed.
+something else than what is stored: other words are a fault, other numbers are listed (and
+other words where scores decide on them, in cells with the tag `words-vary`). Files named behind
+it are the only ones that are executed.
 """
 
 import argparse
@@ -45,6 +46,12 @@ SMALL_SETTINGS = {
         "SPEED_CLIPS": 8,
         "SEED": 0,
     },
+    "04_train_and_compare": {
+        "CLIPS_PER_CLASS": {"train": 4, "validation": 1, "test": 2},
+        "NUM_FRAMES": 6,
+        "EPOCHS": 2,
+        "SEED": 0,
+    },
 }
 
 #: A number as notebooks print it: 0.25, 1,024, 2e-05, 3.15.1.
@@ -80,6 +87,11 @@ def code_cells(notebook):
 
 def settings_cells(notebook):
     return [cell for cell in code_cells(notebook) if "settings" in cell.metadata.get("tags", [])]
+
+
+def words_vary(cell):
+    """Whether scores decide on the words that a cell shows, such as which method is better."""
+    return "words-vary" in cell.metadata.get("tags", [])
 
 
 def names_set_in(source):
@@ -151,7 +163,10 @@ def differences(fresh, stored):
         texts = text_of(new.outputs), text_of(old.outputs)
         words = [without_numbers(text) for text in texts]
         if kinds(new.outputs) != kinds(old.outputs) or words[0] != words[1]:
-            yield True, f"[{number}] now shows {words[0]!r}, and stored is {words[1]!r}"
+            yield (
+                not words_vary(new),
+                f"[{number}] now shows {words[0]!r}, and stored is {words[1]!r}",
+            )
         elif texts[0] != texts[1]:
             found = [" ".join(numbers_in(text)) for text in texts]
             yield False, f"[{number}] other numbers: {found[0]}; stored are {found[1]}"
@@ -166,7 +181,7 @@ def check(path):
     for _, sentence in found:
         print(f"  {sentence}")
     faults = sum(is_fault for is_fault, _ in found)
-    print(f"  {faults} cell(s) show other words, {len(found) - faults} other numbers only.")
+    print(f"  {faults} cell(s) are at fault, {len(found) - faults} show what may change.")
     return faults
 
 
@@ -208,7 +223,8 @@ def test_notebook_runs_from_top_to_bottom_and_shows_what_is_stored(path, stored)
     execute(notebook, SECONDS_FOR_A_CELL)  # raises with the cell and its traceback
     for fresh, old in zip(code_cells(notebook), code_cells(stored), strict=True):
         assert kinds(fresh.outputs) == kinds(old.outputs), fresh.source
-        assert words_in(text_of(fresh.outputs)) == words_in(text_of(old.outputs)), fresh.source
+        if not words_vary(fresh):
+            assert words_in(text_of(fresh.outputs)) == words_in(text_of(old.outputs)), fresh.source
 
 
 def test_stored_notebook_was_run_once_from_top_to_bottom(stored):
@@ -265,6 +281,12 @@ def test_a_check_tells_other_words_from_other_numbers():
         ((is_fault, sentence),) = differences(notebook(text), stored)
         assert is_fault
         assert sentence.startswith("[1] now shows")
+    stored.cells[0].metadata["tags"] = ["words-vary"]
+    other = notebook("lengths [9 8] of 2 clips: 81.2% wrong, 1.5e-07 s")
+    other.cells[0].metadata["tags"] = ["words-vary"]
+    ((is_fault, sentence),) = differences(other, stored)
+    assert not is_fault
+    assert sentence.startswith("[1] now shows")
 
 
 def main():
