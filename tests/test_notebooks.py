@@ -52,6 +52,13 @@ SMALL_SETTINGS = {
         "EPOCHS": 2,
         "SEED": 0,
     },
+    "07_attention": {
+        "CLIPS_PER_CLASS": {"train": 3, "validation": 1, "test": 1},
+        "EPOCHS": 1,
+        "NUM_SHUFFLES": 1,
+        "REMOVAL_POINTS": 2,
+        "SEED": 0,
+    },
 }
 
 #: A number as notebooks print it: 0.25, 1,024, 2e-05, 3.15.1.

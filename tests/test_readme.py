@@ -24,6 +24,6 @@ def test_every_link_and_picture_of_the_readme_is_there():
 def test_every_command_of_the_readme_is_a_verb():
     from cham_keras.cli.main import app
 
-    verbs = set(re.findall(r"^cham (?:--settings \S+ )?(\w+)", README, flags=re.MULTILINE))
+    verbs = set(re.findall(r"^cham (?:--settings \S+ )?([\w-]+)", README, flags=re.MULTILINE))
     assert {"prepare", "extract", "train", "evaluate"} <= verbs
     assert verbs <= {name for name in app if not name.startswith("-")}

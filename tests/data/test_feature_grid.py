@@ -37,11 +37,12 @@ def branches(x):
 
 
 def nested(x):
+    x = layers.Conv2D(3, 4, strides=(1, 2), use_bias=False)(layers.ZeroPadding2D(2)(x))
     inside = keras.Sequential(
         [
-            keras.Input((*SIZE, 3)),
-            layers.Conv2D(2, 5, strides=(3, 2), use_bias=False),
-            layers.AveragePooling2D((2, 3)),
+            keras.Input(x.shape[1:]),
+            layers.Conv2D(2, 5, strides=(2, 1), use_bias=False),
+            layers.AveragePooling2D((3, 2)),
         ]
     )
     return layers.Conv2D(2, 3, padding="same", use_bias=False)(inside(x))

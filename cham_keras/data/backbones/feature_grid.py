@@ -69,19 +69,11 @@ def grid_of_model(model: keras.Model) -> FeatureGrid | None:
     >>> [share * 32 for share in (grid.first[0], grid.step[0])]  # pixel 0, whose middle is 0.5
     [0.5, 8.0]
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        return None
-    fields: dict[int, _Fields] = {}
-    image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
-    fields[id(image)] = (_Field(0, 0, 1), _Field(0, 0, 1))
     try:
-        features = _followed(model, [image], fields)
+        found = _fields_of(model)
     except _NotKnown:
         return None
-    found = fields.get(id(features))
-    if found is None:
-        return None
-    sizes = image.shape[1:3]
+    sizes = model.inputs[0].shape[1:3]
     return FeatureGrid(
         tuple((field.middle + 0.5) / size for field, size in zip(found, sizes, strict=True)),
         tuple(field.step / size for field, size in zip(found, sizes, strict=True)),
@@ -105,6 +97,11 @@ class _Field:
         low = self.low - before * self.step
         return _Field(low, self.high + (reach - before) * self.step, self.step * stride)
 
+    def behind(self, other: _Field) -> _Field:
+        """What this sees of the cells of `other`, as pixels."""
+        low, high = (other.step * end for end in (self.low, self.high))
+        return _Field(other.low + low, other.high + high, other.step * self.step)
+
 
 _Fields = tuple[_Field, _Field]
 
@@ -120,42 +117,47 @@ class _NotKnown(Exception):
     """A layer changes the grid in a way that has no rule here."""
 
 
-def _followed(model: keras.Model, inputs: list, fields: dict[int, _Fields]) -> Any:
-    """Runs a model on symbols and notes the field of each; gives the symbol of its output."""
+def _fields_of(model: keras.Model) -> _Fields:
+    """What cell (0, 0) of a model's output sees of its input; runs the model on symbols."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise _NotKnown
+    image = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    fields: dict[int, _Fields] = {id(image): (_Field(0, 0, 1), _Field(0, 0, 1))}
     # What is known by its identity must not be collected and its identity used again.
     alive: list[Any] = []
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(operation, keras.Sequential) or hasattr(operation, "operations"):
-            outputs = _followed(operation, keras.tree.flatten(args), fields)
-        else:
-            outputs = operation(*args, **kwargs)
-            known = [
-                (tensor, fields[id(tensor)])
-                for tensor in keras.tree.flatten((args, kwargs))
-                if id(tensor) in fields
-            ]
-            for output in keras.tree.flatten(outputs):
-                if known and (found := _behind(operation, known, output)) is not None:
-                    fields[id(output)] = found
+        outputs = operation(*args, **kwargs)
         alive.append(outputs)
+        known = [
+            (tensor, fields[id(tensor)])
+            for tensor in keras.tree.flatten((args, kwargs))
+            if id(tensor) in fields
+        ]
+        for output in keras.tree.flatten(outputs):
+            if known and (found := _behind(operation, known, output)) is not None:
+                fields[id(output)] = found
         return outputs
 
-    functional = keras.Model(model.inputs, model.outputs)
     # The layers themselves are called once more, on symbols; nothing is built or copied.
     clone = keras.models.clone_model(
-        functional,
-        input_tensors=inputs,
+        keras.Model(model.inputs, model.outputs),
+        input_tensors=[image],
         clone_function=lambda layer: layer,
         call_function=call,
     )
-    return clone.outputs[0]
+    if id(clone.outputs[0]) not in fields:
+        raise _NotKnown
+    return fields[id(clone.outputs[0])]
 
 
 def _behind(operation: Any, known: Sequence[tuple[Any, _Fields]], output: Any) -> _Fields | None:
     """The fields behind a layer or operation; None of what has no place in the frame."""
     if len(output.shape) != 4 or tuple(output.shape[1:3]) == (1, 1):
         return None
+    if isinstance(operation, keras.Model):
+        down, right = _fields_of(operation)
+        return down.behind(known[0][1][0]), right.behind(known[0][1][1])
     if isinstance(operation, _CONVOLUTIONS):
         dilation = operation.dilation_rate
         return _windowed(operation, operation.kernel_size, dilation, *known[0])
