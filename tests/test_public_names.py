@@ -213,6 +213,7 @@ PUBLIC_NAMES = {
         "recipe_names",
         "recipe_path",
     ],
+    "cham_keras.report": ["WrittenReport", "write_report"],
     "cham_keras.reproduce": ["TableSettings", "estimate_table", "make_table"],
     "cham_keras.runs": [
         "DataSettings",

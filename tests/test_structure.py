@@ -40,12 +40,13 @@ MAY_IMPORT = {
     "tuning": RUNS_AND_ABOVE | {"training"},
     "baselines": RUNS_AND_ABOVE | {"evaluation"},
     "reproduce": RUNS_AND_ABOVE | {"training", "finetuning", "evaluation", "baselines", "recipes"},
+    "report": RUNS_AND_ABOVE | {"evaluation", "attention", "reproduce"},
     "ablation": RUNS_AND_ABOVE | {"training", "evaluation", "recipes"},
     "demo": RUNS_AND_ABOVE | STAGES | {"baselines"},
     "benchmark": RUNS_AND_ABOVE,
     "cli": RUNS_AND_ABOVE
     | STAGES
-    | {"demo", "benchmark", "recipes", "reproduce", "baselines", "ablation", "serving"},
+    | {"demo", "benchmark", "recipes", "reproduce", "baselines", "ablation", "report", "serving"},
     # The package's own __init__: what a saved model needs, and the command's quiet start.
     "__init__": MODEL_PARTS | {"cli"},
 }

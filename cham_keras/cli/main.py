@@ -31,6 +31,7 @@ from cham_keras.cli.paired import paired
 from cham_keras.cli.predict import predict
 from cham_keras.cli.prepare import app as prepare_app
 from cham_keras.cli.recipes import recipes
+from cham_keras.cli.report import report
 from cham_keras.cli.reproduce import compare, reproduce
 from cham_keras.cli.resplit import resplit
 from cham_keras.cli.score_attention import score_attention
@@ -86,6 +87,7 @@ VERBS: tuple[Any, ...] = (
     trajectories,
     explain,
     score_attention,
+    report,
     reproduce,
     compare,
     ablate,
@@ -137,10 +139,10 @@ def launch(
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return report(error)
+        return report_error(error)
 
 
-def report(error: Exception) -> int:
+def report_error(error: Exception) -> int:
     """Prints one sentence on an error and returns the exit code that goes with it."""
     if isinstance(error, ValueError | OSError):
         _print_error(f"cham: {error}")

@@ -87,15 +87,15 @@ def drawn_class_accuracies(
     return _mean_over_present(draws.totals(hits), draws.totals(of_class))
 
 
-def drawn_average_precisions(
+def drawn_class_average_precisions(
     labels: np.ndarray, probabilities: np.ndarray, draws: GroupDraws
 ) -> np.ndarray:
-    """Mean average precision, `(draws,)`: over the classes that a draw has clips of.
+    """Average precision of each class, `(draws, classes)`; nan where a draw has no clips of it.
 
     A clip drawn twice stands twice in the ranking, on one rank with itself, as clips of
     equal scores do in `scores.average_precision`.
     """
-    gained, clips = [], []
+    of_classes = []
     for label in range(probabilities.shape[1]):
         is_of_class = labels == label
         scores = probabilities[:, label]
@@ -104,9 +104,17 @@ def drawn_average_precisions(
         ranks, found = draws.totals(above), draws.totals(above & is_of_class[:, None])
         precision = np.divide(found, ranks, out=np.zeros_like(found), where=ranks > 0)
         times = draws.counts[:, draws.group_of_clip[is_of_class]]
-        gained.append((precision * times).sum(axis=1))
-        clips.append(times.sum(axis=1))
-    return _mean_over_present(np.stack(gained, axis=1), np.stack(clips, axis=1))
+        gained, clips = (precision * times).sum(axis=1), times.sum(axis=1)
+        nothing = np.full(len(clips), np.nan)
+        of_classes.append(np.divide(gained, clips, out=nothing, where=clips > 0))
+    return np.stack(of_classes, axis=1)
+
+
+def drawn_average_precisions(
+    labels: np.ndarray, probabilities: np.ndarray, draws: GroupDraws
+) -> np.ndarray:
+    """Mean average precision, `(draws,)`: over the classes that a draw has clips of."""
+    return np.nanmean(drawn_class_average_precisions(labels, probabilities, draws), axis=1)
 
 
 #: The scores of clips that get an interval, each from (labels, probabilities, draws) to

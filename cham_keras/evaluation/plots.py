@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cham_keras.files import replacing_file
 
@@ -59,31 +61,58 @@ def plot_histories(histories: Mapping[str, Path], path: Path) -> None:
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    for index, (name, history_file) in enumerate(histories.items()):
-        columns = _read_columns(history_file)
-        epochs = np.arange(1, len(columns["loss"]) + 1)
-        colour = f"C{index}"
-        for axes, figure_name in ((loss_axes, "loss"), (accuracy_axes, "clip_accuracy")):
-            axes.plot(epochs, columns[figure_name], ":", color=colour, label=f"{name}, training")
-            if f"val_{figure_name}" in columns:
-                values = columns[f"val_{figure_name}"]
-                axes.plot(epochs, values, color=colour, label=f"{name}, validation")
-    loss_axes.set(xlabel="epoch", ylabel="loss of a clip (nats)", title="Loss")
-    accuracy_axes.set(
-        xlabel="epoch", ylabel="share of clips", ylim=(0, 1.02), title="Clip accuracy"
-    )
+    for axes, figure_name in ((loss_axes, "loss"), (accuracy_axes, "clip_accuracy")):
+        _draw_histories(axes, histories, figure_name)
     accuracy_axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     save_figure(figure, path)
 
 
-def _read_columns(path: Path) -> dict[str, np.ndarray]:
+def plot_history(history_file: Path, figure_name: str, kept_epoch: int | None, path: Path) -> None:
+    """Draws one figure of one run over its epochs, and which epoch's model was kept.
+
+    Args:
+        history_file: the run's `history.csv`.
+        figure_name: loss or clip_accuracy.
+        kept_epoch: the epoch, from 1 on; None where it is not known.
+        path: the picture to write.
+    """
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    _draw_histories(axes, {"": history_file}, figure_name)
+    if kept_epoch is not None:
+        axes.axvline(kept_epoch, color="#767676", linestyle="--", label=f"kept: epoch {kept_epoch}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=9, loc="best")
+    save_figure(figure, path)
+
+
+def _draw_histories(axes: Axes, histories: Mapping[str, Path], figure_name: str) -> None:
+    """Dotted what was found in training, solid what was found on the validation clips."""
+    for index, (name, history_file) in enumerate(histories.items()):
+        columns = read_history(history_file)
+        epochs = np.arange(1, len(columns["loss"]) + 1)
+        of_run = f"{name}, " if name else ""
+        values = {"training": figure_name, "validation": f"val_{figure_name}"}
+        for (data, column), stroke in zip(values.items(), (":", "-"), strict=True):
+            if column in columns:
+                label = f"{of_run}{data}"
+                axes.plot(epochs, columns[column], stroke, color=f"C{index}", label=label)
+    if figure_name == "loss":
+        axes.set(xlabel="epoch", ylabel="loss of a clip (nats)", title="Loss")
+    else:
+        axes.set(xlabel="epoch", ylabel="share of clips", ylim=(0, 1.02), title="Clip accuracy")
+
+
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a `history.csv`, a number an epoch."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG, whole or not at all; no screen is needed."""
+    """Writes a figure as the path's ending says, whole or not at all; no screen is needed."""
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=130)

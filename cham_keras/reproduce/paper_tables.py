@@ -5,7 +5,7 @@ of *CHAM: action recognition using convolutional hierarchical attention model*.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cham_keras.reproduce.settings import TableSettings
 from cham_keras.settings import flat_settings
@@ -141,3 +141,23 @@ HMDB51 = PaperTable(
         _SIGMOID,
     ),
 )
+
+
+def paper_table_of_classes(classes: Sequence[str]) -> PaperTable | None:
+    """The paper's table that prints numbers of just these classes, in any order.
+
+    Args:
+        classes: names of the classes.
+
+    Returns:
+        the table; None for other data sets.
+
+    Example:
+
+    >>> paper_table_of_classes(("hop", "run")) is None
+    True
+    """
+    for table in (OLYMPIC_SPORTS,):
+        if all(set(printed) == set(classes) for printed in table.percent_of_class.values()):
+            return table
+    return None
