@@ -19,15 +19,12 @@ from playwright.sync_api import Page, sync_playwright
 
 #: Name -> width and height of the window, dark or light, and the section that is shown.
 PICTURES = {
-    "desktop": ((1280, 900), "light", "run"),
-    "desktop-training": ((1280, 900), "light", "training"),
-    "desktop-confusion": ((1280, 900), "light", "confusion"),
-    "desktop-classes": ((1280, 900), "light", "classes"),
-    "desktop-errors": ((1280, 900), "light", "errors"),
-    "desktop-attention": ((1280, 900), "light", "attention"),
-    "dark-seen": ((1280, 900), "dark", "seen"),
-    "dark-confusion": ((1280, 900), "dark", "confusion"),
-    "dark-errors": ((1280, 900), "dark", "errors"),
+    "desk": ((1280, 900), "light", "run"),
+    "desk-training": ((1280, 560), "light", "training"),
+    "desk-confusion": ((1280, 760), "light", "confusion"),
+    "desk-classes": ((1280, 900), "light", "classes"),
+    "desk-errors": ((1280, 760), "light", "errors"),
+    "dark-seen": ((1280, 760), "dark", "seen"),
     "phone": ((390, 844), "light", "run"),
     "phone-confusion": ((390, 844), "light", "confusion"),
     "phone-errors": ((390, 844), "dark", "errors"),
