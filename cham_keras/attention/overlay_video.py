@@ -47,4 +47,5 @@ def _pictures(clip_attention: ClipAttention) -> Iterator[np.ndarray]:
         clip_attention.frames, clip_attention.relative_maps, strict=True
     ):
         panel = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
-        yield np.concatenate([panel, gap, overlay(panel, relative_map, top)], axis=1)
+        coloured = overlay(panel, relative_map, top, clip_attention.grid)
+        yield np.concatenate([panel, gap, coloured], axis=1)

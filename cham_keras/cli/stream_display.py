@@ -56,7 +56,7 @@ def show_stream(
             for frame, resized in frames:
                 step = classify(resized)
                 shown.add(step)
-                yield _picture(frame, step, classify.classes)
+                yield _picture(frame, step, classify)
         except KeyboardInterrupt:  # a camera has no other end
             pass
         except Exception as error:
@@ -130,16 +130,16 @@ class _Shown:
         return table
 
 
-def _picture(frame: np.ndarray, step: StreamStep, classes: tuple[str, ...]) -> np.ndarray:
+def _picture(frame: np.ndarray, step: StreamStep, classify: StreamClassifier) -> np.ndarray:
     """A frame of the film: where the model looks, and below it what it says."""
     frame = shrunk(frame, _FILM_SIDE)
     frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
     if step.attention is not None:
         # One scale for all frames: what comes later is not known yet.
         relative = step.attention / step.attention.mean()
-        frame = overlay(frame, relative, LEAST_SCALE_TOP)
+        frame = overlay(frame, relative, LEAST_SCALE_TOP, classify.grid)
     best = int(np.argmax(step.probabilities))
     line = Image.new("RGB", (frame.shape[1], _LINE))
-    words = f"{classes[best]}  {step.probabilities[best]:.2f}   frame {step.number}"
+    words = f"{classify.classes[best]}  {step.probabilities[best]:.2f}   frame {step.number}"
     ImageDraw.Draw(line).text((6, 6), words, fill=(255, 255, 255), font_size=15)
     return np.concatenate([frame, np.asarray(line)])

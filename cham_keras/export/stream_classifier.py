@@ -71,6 +71,8 @@ class StreamClassifier:
         self._backbone = Backbone(loaded.model, loaded.preprocess, loaded.spec, batch_size=1)
         #: How frames are brought to the size that the backbone takes.
         self.resizing = self._backbone.resizing
+        #: Where in a frame the cells of the attention maps lie.
+        self.grid = self._backbone.grid
         self.begin()
 
     def begin(self) -> None:

@@ -16,6 +16,7 @@ from cham_keras.attention import AttentionReader, ClipAttention
 from cham_keras.attention.overlay import scale_top_of
 from cham_keras.attention.overlay_video import write_overlay_video
 from cham_keras.attention.video import DEFAULT_FRAME_RATE_HZ
+from cham_keras.data.clip_list import place_of_id
 from cham_keras.progress import track
 from cham_keras.report.pictures import data_uri
 from cham_keras.runs import Run
@@ -66,10 +67,11 @@ def films_of(
         weights: where the backbone's weights file lies now, if it was moved.
     """
     root = Path(clips_root)
-    found = [clip for clip in clips if (root / clip).exists()]
+    paths = {clip: root / place_of_id(clip)[0] for clip in clips}
+    found = [clip for clip, path in paths.items() if path.exists()]
     missing = {
-        clip: f"There is no video {root / clip}; `--clips-root` names the folder of the videos."
-        for clip in clips
+        clip: f"There is no video {path}; `--clips-root` names the folder of the videos."
+        for clip, path in paths.items()
         if clip not in found
     }
     if not clips:
@@ -87,7 +89,9 @@ def films_of(
     films = {}
     for clip in track(found, "filming attention"):
         try:
-            films[clip] = _film(reader.read(root / clip, name=clip))
+            _, start, end = place_of_id(clip)
+            look = reader.read(paths[clip], name=clip, start_seconds=start, end_seconds=end)
+            films[clip] = _film(look)
         except (OSError, ValueError) as error:
             missing[clip] = str(error)
     return Films(films, missing)

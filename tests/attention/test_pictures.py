@@ -6,14 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from cham_keras.attention import (
+    overlay,
     write_attention_picture,
     write_attention_video,
     write_comparison_picture,
+    write_comparison_video,
 )
+from cham_keras.attention.overlay_video import write_overlay_video
 from cham_keras.attention.pictures import evenly_chosen
 from cham_keras.attention.video import MOST_BARS, classes_with_bars
 from cham_keras.attention.wording import top_class, when, wrapped
-from cham_keras.data import probe_video, read_frames
+from cham_keras.data import FeatureGrid, probe_video, read_frames
 
 
 @pytest.fixture
@@ -155,3 +158,30 @@ def test_words_mark_what_is_right_and_what_is_repeated(make_attention):
 )
 def test_long_names_are_broken_where_they_may_be(text, expected):
     assert wrapped(text, 12) == expected
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda attention, path: write_attention_picture(attention, path.with_suffix(".png")),
+        lambda attention, path: write_attention_video(attention, path),
+        lambda attention, path: write_overlay_video(attention, path),
+        lambda attention, path: write_comparison_video({"one": attention}, path),
+    ],
+    ids=["picture", "video", "overlay video", "comparison video"],
+)
+def test_every_picture_lays_the_map_where_the_grid_says(
+    make_attention, tmp_path, write, monkeypatch
+):
+    grids = []
+
+    def noted(frame, relative_map, scale_top, grid=None):
+        grids.append(grid)
+        return overlay(frame, relative_map, scale_top, grid)
+
+    for module in ("pictures", "video", "overlay_video", "comparison_video"):
+        monkeypatch.setattr(f"cham_keras.attention.{module}.overlay", noted)
+    grid = FeatureGrid((0.0, 0.0), (1 / 7, 1 / 7))
+    write(make_attention(grid=grid), tmp_path / "film.mp4")
+    assert grids
+    assert set(grids) == {grid}
