@@ -3,10 +3,11 @@
 TensorFlow writes a dozen lines about processors and drivers to standard error
 while it is imported, before any setting of its own can stop them. The console
 command imports it here, with standard error turned away for that moment;
-errors are raised as ever.
+errors are raised as ever. One warning that is none is kept off later too.
 """
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ def import_backend_quietly() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+            logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
+
+
+def _says_more_than_retracing(record: logging.LogRecord) -> bool:
+    """Verbs that show data to several models trace each; TensorFlow takes that for a mistake."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 @contextlib.contextmanager
