@@ -11,6 +11,7 @@ from cham_keras.evaluation.bootstrap import (
     drawn_accuracies,
     drawn_average_precisions,
     drawn_class_accuracies,
+    drawn_class_average_precisions,
     drawn_frame_accuracies,
 )
 
@@ -74,6 +75,20 @@ def test_scores_of_draws_are_those_of_the_clips_written_out(results, drawn, refe
     expected = [reference(labels[clips], rows[clips]) for clips in written_out]
     assert np.std(expected) > 0.01
     np.testing.assert_allclose(drawn(labels, rows, draws), expected)
+
+
+def test_average_precisions_of_a_draw_are_those_of_its_classes_and_nothing_without_clips(results):
+    labels, rows, groups = results
+    draws = draw_groups(groups, seed=0, draws=100)
+    expected = np.full((100, 3), np.nan)
+    for draw, clips in enumerate(clips_of_draws(groups, draws)):
+        for label in np.unique(labels[clips]):
+            expected[draw, label] = metrics.average_precision_score(
+                labels[clips] == label, rows[clips, label]
+            )
+    assert np.isnan(expected).any()
+    found = drawn_class_average_precisions(labels, rows, draws)
+    np.testing.assert_allclose(found, expected)
 
 
 def test_the_frame_accuracy_of_a_draw_is_that_of_its_clips_frames_written_out(results):

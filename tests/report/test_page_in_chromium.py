@@ -137,7 +137,7 @@ def test_a_click_on_a_cell_lists_its_clips(opened, pages, names):
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_the_keyboard_alone_lists_a_cell_s_clips(opened, pages, key):
-    path, results = pages["hostile"]
+    path, results = pages["many"]
     page = opened(path)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -147,6 +147,8 @@ def test_the_keyboard_alone_lists_a_cell_s_clips(opened, pages, key):
         if page.evaluate(in_matrix):
             break
     row, column, clips = wrong_cell(results)
+    assert row > 0
+    assert column > 0
     for name, number in (("ArrowDown", row), ("ArrowRight", column)):
         for _ in range(number):
             page.keyboard.press(name)
@@ -157,6 +159,8 @@ def test_the_keyboard_alone_lists_a_cell_s_clips(opened, pages, key):
     assert not page.evaluate(in_matrix)
     page.keyboard.press("Shift+Tab")
     assert cell(page, row, column).evaluate("button => button === document.activeElement")
+    page.keyboard.press("Shift+Tab")
+    assert not page.evaluate(in_matrix)
 
 
 def test_keys_stay_inside_the_matrix_and_reach_its_ends(opened, pages):
