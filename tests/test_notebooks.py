@@ -52,6 +52,12 @@ SMALL_SETTINGS = {
         "EPOCHS": 2,
         "SEED": 0,
     },
+    "06_export_and_serve": {
+        "CLIPS_PER_CLASS": {"train": 3, "validation": 1, "test": 1},
+        "EPOCHS": 1,
+        "NUM_CALLS": 3,
+        "SEED": 0,
+    },
     "07_attention": {
         "CLIPS_PER_CLASS": {"train": 3, "validation": 1, "test": 1},
         "EPOCHS": 1,
