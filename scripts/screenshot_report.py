@@ -24,6 +24,7 @@ PICTURES = {
     "desk-confusion": ((1280, 760), "light", "confusion"),
     "desk-classes": ((1280, 900), "light", "classes"),
     "desk-errors": ((1280, 760), "light", "errors"),
+    "desk-attention": ((1280, 900), "light", "attention"),
     "dark-seen": ((1280, 760), "dark", "seen"),
     "phone": ((390, 844), "light", "run"),
     "phone-confusion": ((390, 844), "light", "confusion"),

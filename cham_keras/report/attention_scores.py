@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from cham_keras.attention.explain import ATTENTION_FOLDER
+from cham_keras.attention.scores.attention_scores import SCORES_JSON, SCORES_PICTURE
+from cham_keras.attention.scores.measures import MEASURES
 from cham_keras.files import read_json
 from cham_keras.report.wording import NOTHING, number
 
-SCORES_FILE = "scores.json"
-PICTURE_FILE = "scores.png"
-
 
 @dataclasses.dataclass(frozen=True)
-class AttentionScores:
+class ScoreTable:
     """The table.
 
     Attributes:
@@ -25,6 +24,7 @@ class AttentionScores:
         clips: of how many clips; None where it is not said.
         maps: the columns: the model's maps, and what they are compared with.
         rows: name of the measure, and for each map value and interval in words.
+        meanings: of the measures that are known here, what is good of each.
         picture: the PNG that belongs to it; None where there is none.
     """
 
@@ -32,10 +32,11 @@ class AttentionScores:
     clips: int | None
     maps: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    meanings: tuple[tuple[str, str], ...]
     picture: Path | None
 
 
-def read_attention_scores(run_folder: Path) -> AttentionScores | None:
+def read_attention_scores(run_folder: Path) -> ScoreTable | None:
     """Reads the scores of a run.
 
     Args:
@@ -47,7 +48,7 @@ def read_attention_scores(run_folder: Path) -> AttentionScores | None:
     Raises:
         ValueError: the file is no JSON, or holds something else.
     """
-    path = run_folder / ATTENTION_FOLDER / SCORES_FILE
+    path = run_folder / ATTENTION_FOLDER / SCORES_JSON
     if not path.is_file():
         return None
     stored = read_json(path)
@@ -59,8 +60,8 @@ def read_attention_scores(run_folder: Path) -> AttentionScores | None:
             f"{type(error).__name__} {error}. `cham score-attention` writes it anew."
         ) from error
     maps = tuple(dict.fromkeys(name for row in of_measure.values() for name in row))
-    picture = path.with_name(PICTURE_FILE)
-    return AttentionScores(
+    picture = path.with_name(SCORES_PICTURE)
+    return ScoreTable(
         split=str(stored.get("split", "")),
         clips=stored.get("clips"),
         maps=maps,
@@ -68,6 +69,7 @@ def read_attention_scores(run_folder: Path) -> AttentionScores | None:
             (measure, tuple(row.get(name, (NOTHING, "")) for name in maps))
             for measure, row in of_measure.items()
         ),
+        meanings=tuple((name, said) for name, said in MEASURES.items() if name in of_measure),
         picture=picture if picture.is_file() else None,
     )
 

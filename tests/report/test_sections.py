@@ -154,6 +154,8 @@ def test_attention_scores_are_a_table_of_measures_and_maps(tmp_path, no_pictures
         ("<energy>", (("–", ""), ("–", ""))),
     )
     page = parts_of(write_report(run, latency=False).path)
+    [meaning] = [text for text in page.texts("li") if text.startswith("pointing game: ")]
+    assert meaning.endswith("higher is better")
     assert {"pointing game", "<energy>", "model", "uniform"} <= set(page.texts("th"))
     assert "0.7100.600 to 0.800" in page.texts("td")  # a line break is between the two
     assert command not in page.texts("code")
