@@ -52,6 +52,13 @@ SMALL_SETTINGS = {
         "EPOCHS": 2,
         "SEED": 0,
     },
+    "05_tune": {
+        "CLIPS_PER_CLASS": {"train": 2, "validation": 1, "test": 1},
+        "NUM_FRAMES": 4,
+        "EPOCHS": 1,
+        "TRIALS": 2,
+        "SEED": 0,
+    },
     "06_export_and_serve": {
         "CLIPS_PER_CLASS": {"train": 3, "validation": 1, "test": 1},
         "EPOCHS": 1,
