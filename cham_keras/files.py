@@ -5,6 +5,7 @@ place and then renamed. A killed program leaves the old file or none. On remote
 storage a file is uploaded when it is whole; object stores show it after that.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -94,6 +95,31 @@ def folder_taking_its_place(finished: Path, path: Path) -> None:
     finished.replace(path)
     if old is not None:
         shutil.rmtree(old)
+
+
+@contextmanager
+def locked_folder(folder: Path, doing: str) -> Iterator[None]:
+    """Makes a folder and keeps other programs out of it; a kill ends the lock, too.
+
+    Args:
+        folder: a local one.
+        doing: what nobody else may do in it meanwhile, for the error's text.
+
+    Raises:
+        BlockingIOError: another program has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"Only one program at a time may {doing} in {folder}. Another one does so now."
+            ) from None
+        yield
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -100,21 +100,38 @@ def write_settings(path: Path, value: Any, comment: str = "") -> None:
         temporary.write_text(head + tomli_w.dumps(settings_to_dict(value)))
 
 
-def validation_sentence(cls: type, error: pydantic.ValidationError) -> str:
-    """Says what a validation error found, one sentence a finding."""
-    return _sentence(cls, error)
+def validation_sentence(cls: type, error: pydantic.ValidationError, within: str = "") -> str:
+    """Says what a validation error found, one sentence a finding.
+
+    Args:
+        cls: the class of settings.
+        error: what was found.
+        within: the name of the settings inside others, if they are.
+    """
+    return _sentence(cls, error, within)
 
 
-def _sentence(cls: type, error: pydantic.ValidationError) -> str:
+def _sentence(cls: type, error: pydantic.ValidationError, within: str = "") -> str:
     sentences = []
-    for finding in error.errors():
-        name = ".".join(str(part) for part in finding["loc"])
+    findings = error.errors()
+    places = [finding["loc"] for finding in findings]
+    for finding in findings:
+        place = finding["loc"]
+        if finding["type"] == "too_short" and any(
+            len(other) > len(place) and other[: len(place)] == place for other in places
+        ):
+            continue  # it is short of the values that are refused
+        # What stands at a number is told by the value.
+        parts = [within, *(part for part in place if not isinstance(part, int))]
+        name = ".".join(str(part) for part in parts if part)
         if finding["type"] == "unexpected_keyword_argument":
             known = ", ".join(_known_keys(cls, finding["loc"][:-1]))
             sentences.append(f"`{name}` is not a known setting. Known: {known}.")
         else:
             rule = finding["msg"].removeprefix("Value error, ")
             rule = rule.replace("Input should be", "must be")
+            if finding["type"] == "too_short":
+                rule = "must not be empty"
             sentences.append(f"`{name}` {rule}. Received: {finding['input']!r}.")
     return " ".join(sentences)
 

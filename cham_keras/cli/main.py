@@ -60,7 +60,7 @@ RESUMABLE_VERBS = (
 SETTINGS_OF_VERB = {
     "train": ("cham_keras.runs.settings", "RunSettings"),
     "finetune": ("cham_keras.finetuning.settings", "FinetuningSettings"),
-    "tune": ("cham_keras.runs.settings", "RunSettings"),
+    "tune": ("cham_keras.tuning.settings", "TuningSettings"),
     "benchmark": ("cham_keras.benchmark.settings", "BenchmarkSettings"),
     "trajectories": ("cham_keras.baselines.trajectories.settings", "TrajectorySettings"),
 }
@@ -155,7 +155,10 @@ def report_error(error: Exception) -> int:
 def _sentence(error: cyclopts.CycloptsError) -> str:
     """What is wrong with the command line, in a sentence and with the next step."""
     if isinstance(error.__cause__, pydantic.ValidationError):
-        return validation_sentence(RunSettings, error.__cause__)
+        # Settings whose names stand alone are those of the argument `*`.
+        argument = getattr(error, "argument", None)
+        within = argument.name.strip("-*") if argument is not None else ""
+        return validation_sentence(RunSettings, error.__cause__, within)
     verb = error.command_chain[0] if error.command_chain else ""
     return f"{error} `{' '.join(('cham', verb)).strip()} --help` lists what there is."
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 def import_backend_quietly() -> None:
     """Imports Keras and lets TensorFlow look for devices, printing nothing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is raised as well
     with _standard_error_turned_away():
         import keras
 

@@ -1,5 +1,7 @@
 """`cham tune`: shards in, the best trade-offs out."""
 
+import math
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +18,7 @@ def tune(
     shards: Location,
     *,
     out: Path,
-    max_trials: int = 10,
+    max_trials: int | None = None,
     strategy: Literal["random", "bayesian", "hyperband"] = "random",
     wide: Annotated[bool, Parameter(negative="")] = False,
     max_parameters: int | None = None,
@@ -24,8 +26,10 @@ def tune(
     memory_limit_gib: float | None = None,
     role: Literal["alone", "chief", "worker"] | None = None,
     address: str | None = None,
-    patience: float = 60.0,
-    space: Annotated[SearchSpace, Parameter(negative_iterable="")] = SearchSpace(),  # noqa: B008
+    worker_patience: float = 60.0,
+    space: Annotated[  # several values behind one flag
+        SearchSpace, Parameter(negative_iterable="", consume_multiple=True)
+    ] = SearchSpace(),  # noqa: B008
     run: Annotated[RunSettings, Parameter(name="*")] = RunSettings(),  # noqa: B008  frozen
 ) -> None:
     """Search kernel sizes, channels and the rest with keras-tuner.
@@ -39,7 +43,8 @@ def tune(
 
         cham tune shards --out search --epochs 20
         cham tune shards --out search --wide --max-trials 40 --max-parameters 200000
-        cham tune shards --out search --space.filters 16 --space.filters 32
+        cham tune shards --out search --space.filters 16 32 --space.kernel-size 3
+        cham --settings search/search.toml tune shards --out another
 
     On several machines, the same command on each, with the role:
 
@@ -52,10 +57,10 @@ def tune(
         Folder that `cham extract` has written, with a split `validation`.
     out
         The folder to write; one with a search goes on with it. Of a worker, where its trials
-        lie.
+        lie: a folder for each search.
     max_trials
-        Number of combinations to try; all, if there are fewer. Those of hyperband follow from
-        --epochs.
+        Number of combinations to try, by default 10; all, if there are fewer. Those of hyperband
+        follow from --epochs.
     strategy
         random; bayesian, by a Gaussian process over what was tried; hyperband, many models
         for a few epochs and the better ones for more, up to --epochs.
@@ -68,38 +73,48 @@ def tune(
         Score by so many folds of the clips to train and validate on, in place of the split
         `validation`; each trial trains as many times.
     memory_limit_gib
-        A model that needs more memory to train is not started; by default this machine's memory.
+        A model that needs more memory to train, in GiB, is not started; by default this machine's
+        memory.
     role
         On several machines: one chief, which has the books and trains nothing, and workers. By
         default as KERASTUNER_TUNER_ID says, otherwise alone.
     address
         The chief's HOST:PORT; by default from KERASTUNER_ORACLE_IP and _PORT.
-    patience
+    worker_patience
         Seconds of silence after which a chief gives a worker's trial to another, and a worker
         gives up its chief.
     """
     from cham_keras.tuning import Cluster, best_trade_offs
     from cham_keras.tuning import tune as tune_on_shards
     from cham_keras.tuning.report import PICTURE_FILE, REPORT_FILE, compared_with_default
+    from cham_keras.tuning.trials import varied_settings
     from cham_keras.tuning.watch import table_of_trials
 
+    if memory_limit_gib is not None and not 0 < memory_limit_gib < math.inf:
+        raise ValueError(
+            "`--memory-limit-gib` must be a number of GiB above 0. "
+            f"Received: {memory_limit_gib:g}. Leave it out for this machine's memory."
+        )
     search = tune_on_shards(
         *(shards, out, run, wide_space(space, run.model.name) if wide else space, max_trials),
         strategy=strategy,
         max_parameters=max_parameters,
         folds=folds,
-        memory_limit_bytes=None if memory_limit_gib is None else round(memory_limit_gib * 2**30),
-        cluster=Cluster.of(role, address, patience),
+        memory_limit_bytes=None
+        if memory_limit_gib is None
+        else math.ceil(memory_limit_gib * 2**30),
+        cluster=Cluster.of(role, address, worker_patience),
     )
     if search is None:
         stdout.print("The search has ended; its chief has the results.")
         return
-    stdout.print(table_of_trials(best_trade_offs(search.trials), "best trade-offs"))
+    varied = varied_settings([*search.trials, *search.failed])
+    stdout.print(table_of_trials(best_trade_offs(search.trials), "best trade-offs", varied))
     stdout.print(compared_with_default(search))
     for file in (REPORT_FILE, PICTURE_FILE):
         stdout.print(escape(str(out / file)), soft_wrap=True)
     best = out / "best.toml"
     stdout.print(f"{best} holds the best settings. Next:", markup=False)
     # Not broken into lines, to be copied.
-    command = f"cham --settings {best} train {shards} --out RUN"
+    command = shlex.join(["cham", "--settings", str(best), "train", str(shards), "--out", "RUN"])
     stdout.print(escape(command), soft_wrap=True)

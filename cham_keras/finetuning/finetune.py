@@ -21,7 +21,7 @@ from cham_keras.data import (
 )
 from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.data.shards.stored_features import StorageError
-from cham_keras.files import read_json, write_json
+from cham_keras.files import locked_folder, read_json, write_json
 from cham_keras.finetuning.finish import write_tuned_run
 from cham_keras.finetuning.frame_batches import FrameBatches, FrameSplits, frame_splits
 from cham_keras.finetuning.settings import FinetuningSettings
@@ -33,7 +33,7 @@ from cham_keras.runs import Run, RunSettings, open_run
 from cham_keras.runs.run_folder import METRICS_FILE, MODEL_FILE
 from cham_keras.settings import read_settings, write_settings
 from cham_keras.training.resume_state import FitPlan
-from cham_keras.training.run_start import begin_run, locked_run_folder
+from cham_keras.training.run_start import begin_run
 from cham_keras.training.stop_signals import StopSignals
 
 #: What a run folder that was tuned holds beside what every one holds.
@@ -97,7 +97,7 @@ def finetune(
     keras.utils.set_random_seed(settings.seed)  # a CNN that drops out draws its seeds
     backbone = load_backbone_from_spec(run.manifest.backbone, weights)
     run_settings = settings_of_tuned_run(run, settings)
-    with locked_run_folder(out), StopSignals() as signals:
+    with locked_folder(out, "train"), StopSignals() as signals:
         if overwrite:
             _empty(out)
         splits = frame_splits(clip_list, run.manifest, settings, out / _INDEX_FILE)

@@ -5,11 +5,7 @@ unfinished run of the same settings and shards with the state that it goes on fr
 finished when its `metrics.json` is there.
 """
 
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cham_keras.data import Manifest, read_manifest, write_manifest
@@ -95,33 +91,12 @@ def check_same_run(out: Path, settings: RunSettings, manifest: Manifest) -> None
         )
 
 
-@contextmanager
-def locked_run_folder(out: Path) -> Iterator[None]:
-    """Makes the run folder and keeps other processes out of it; a kill ends the lock, too.
-
-    Raises:
-        BlockingIOError: another process trains in this folder.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    folder = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"Only one program at a time may train in {out}. Another one does so now."
-            ) from None
-        yield
-    finally:
-        os.close(folder)
-
-
 def begin_run(
     out: Path, settings: RunSettings, manifest: Manifest, overwrite: bool
 ) -> tuple[FitState, Values | None]:
     """Writes what is known of a new run, or reads where an unfinished one stands.
 
-    Call it within `locked_run_folder`.
+    Call it within `locked_folder(out, "train")`.
 
     Args:
         out: the run folder.

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from cham_keras import models
 from cham_keras.data import Manifest, read_manifest, shard_errors_named
-from cham_keras.files import replacing_file, write_json
+from cham_keras.files import locked_folder, replacing_file, write_json
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
 from cham_keras.runs import Run, RunSettings, open_run
@@ -45,7 +45,6 @@ from cham_keras.training.run_start import (
     begin_run,
     check_run_folder,
     check_same_run,
-    locked_run_folder,
 )
 from cham_keras.training.stop_signals import StopSignals
 from cham_keras.training.training_data import (
@@ -137,7 +136,7 @@ def _train(
     notice_short_clips(shards, settings)
     if validation is None:
         stderr.print("No split `validation` in the shards: the last epoch's model is kept.")
-    with locked_run_folder(out), StopSignals() as signals:
+    with locked_folder(out, "train"), StopSignals() as signals:
         state, restored = begin_run(out, settings, manifest, overwrite)
         _set_variables(model, shards, settings, restored, out / CHECKPOINT_FILE)
         layout.spread(model)

@@ -1,11 +1,13 @@
 """Searching kernel sizes, channels and the rest with keras-tuner, alone or on several machines.
 
-search_space.py, proposals.py    what can be tried, and what is tried next
+search_space.py, settings.py     the values that are tried, and all that decides a search
+proposals.py, oracles.py         what can be tried, and what is tried next
 hyper_model.py, tuner.py         from values to a trained and measured model
 trial_cost.py                    what a model costs, and what is too large to start
 trials.py, trade_offs.py         what has ended, and the best of it
-report.py, watch.py              what is read afterwards and meanwhile
+books.py, report.py, watch.py    what is read afterwards and meanwhile
 cluster.py                       chief and workers
+search_folder.py                 whose a folder is, and who may write in it
 tune.py                          all of it
 """
 

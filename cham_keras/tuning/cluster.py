@@ -55,10 +55,20 @@ class Cluster:
             ValueError: an address is missing or none, or there is one and no role.
         """
         environment = os.environ
-        if role is None and _ID in environment and _IP in environment:
+        if role is None and address is None and _IP in environment:
+            if _ID not in environment:
+                raise ValueError(
+                    f"The environment variable {_IP} goes with {_ID} (chief, or a worker's name). "
+                    f"Received: {_IP}={environment[_IP]} alone. Set {_ID} too, or give --role."
+                )
             role = "chief" if "chief" in environment[_ID] else "worker"
-        if address is None and role != "alone" and _IP in environment:
+        if address is None and role in ("chief", "worker") and _IP in environment:
             address = f"{environment[_IP]}:{environment.get(_PORT, '')}"
+            if not environment.get(_PORT, "").isdecimal():
+                raise ValueError(
+                    f"The environment variable {_IP} goes with {_PORT}, a number. Received: "
+                    f"{environment.get(_PORT)}. Set it, or give --address HOST:PORT."
+                )
         if role in (None, "alone"):
             if address is not None:
                 raise ValueError(
@@ -73,13 +83,28 @@ class Cluster:
             )
         if patience_s <= BEAT_S:
             raise ValueError(
-                f"`patience` must be more than the {BEAT_S:.0f} seconds between two signs of life. "
-                f"Received: {patience_s}."
+                f"`worker_patience` must be more than the {BEAT_S:.0f} seconds between two signs "
+                f"of life. Received: {patience_s}."
             )
         # keras-tuner takes any name with "chief" in it for the chief's.
         name = f"{socket.gethostname()}-{os.getpid()}".replace("chief", "host")
         worker = environment.get(_ID, name) if role == "worker" else ""
         return cls(role, f"{host}:{port}", worker, patience_s)
+
+    def require_host(self) -> None:
+        """Refuses a chief's host that is not known, for which a worker would wait in vain.
+
+        Raises:
+            OSError: the host has no address.
+        """
+        host, _, port = self.address.rpartition(":")
+        try:
+            socket.getaddrinfo(host, int(port))
+        except OSError as error:
+            raise OSError(
+                f"The chief's host must be known to this machine. Received: {host}, which cannot "
+                f"be resolved ({error.strerror}). Give its IP address to --address."
+            ) from error
 
     @contextlib.contextmanager
     def environment(self) -> Iterator[None]:
@@ -156,33 +181,21 @@ def signs_of_life(client: Any, trial_id: str, worker: str) -> Iterator[None]:
         thread.join()
 
 
-def run_chief(
-    oracle: keras_tuner.Oracle,
-    cluster: Cluster,
-    *,
-    tell: Callable[[str], None],
-    watch: Callable[[], None],
-) -> None:
-    """Serves an oracle until nothing is left to try.
+@contextlib.contextmanager
+def listening(cluster: Cluster) -> Iterator[Any]:
+    """A gRPC server at the chief's address, which it has before anything is written.
 
     Args:
-        oracle: with the books.
         cluster: says where.
-        tell: gets a sentence about workers that come and go.
-        watch: is called every second.
 
     Raises:
         OSError: the address cannot be listened on.
     """
     import grpc
-    from keras_tuner.src import protos
 
-    chief = _Chief(oracle, cluster.patience_s, tell)
-    servicer = _servicer(chief)
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)]
     )
-    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     try:
         port = server.add_insecure_port(cluster.address)
     except RuntimeError:
@@ -192,13 +205,43 @@ def run_chief(
             f"The chief must be able to listen at {cluster.address}. It cannot: the port may be "
             "taken, or the host be another machine's. Choose another --address."
         )
-    server.start()
     try:
-        while not chief.is_done():
-            watch()
-            time.sleep(1)
+        yield server
     finally:
         server.stop(grace=2).wait()
+
+
+def run_chief(
+    server: Any,
+    oracle: keras_tuner.Oracle,
+    cluster: Cluster,
+    *,
+    tell: Callable[[str], None],
+    watch: Callable[[], None],
+) -> None:
+    """Serves an oracle until nothing is left to try.
+
+    Args:
+        server: as `listening` gives it.
+        oracle: with the books.
+        cluster: says for how long a worker may be silent.
+        tell: gets a sentence about workers that come and go.
+        watch: is called every second.
+
+    Raises:
+        OSError: what is found cannot be written.
+    """
+    from keras_tuner.src import protos
+
+    chief = _Chief(oracle, cluster.patience_s, tell)
+    servicer = _servicer(chief)
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+    server.start()
+    while not chief.is_done():
+        watch()
+        time.sleep(1)
+    if chief.fault is not None:
+        raise chief.fault
 
 
 class _Chief:
@@ -206,8 +249,9 @@ class _Chief:
 
     def __init__(self, oracle: Any, patience_s: float, tell: Callable[[str], None]):
         self.oracle, self.patience_s, self.tell = oracle, patience_s, tell
+        #: What went wrong here when a trial was entered in the books.
+        self.fault: Exception | None = None
         self._heard: dict[str, float] = {}
-        self._has_ended = False
         self._lock = threading.Lock()
         if waiting := oracle.waiting_trials():
             tell(f"Trials to go on with: {', '.join(waiting)}.")
@@ -216,7 +260,6 @@ class _Chief:
         self._hear(worker)
         trial = self.oracle.create_trial(worker)
         if trial.status == "STOPPED":
-            self._has_ended = True
             with self._lock:
                 self._heard.pop(worker, None)
         return trial
@@ -225,6 +268,13 @@ class _Chief:
         """A sign of life; a trial that was thought lost is this worker's again."""
         self._hear(worker)
         self.oracle.take_again(worker, trial_id)
+
+    def end_trial(self, trial: Any) -> None:
+        """A fault of this machine, such as a full disk, ends the chief and no worker."""
+        try:
+            self.oracle.end_trial(trial)
+        except Exception as error:
+            self.fault = error
 
     def is_done(self) -> bool:
         """Whether all is tried and all workers know it; what silent ones have is given back."""
@@ -237,7 +287,7 @@ class _Chief:
                     f"Worker {worker} is silent for {self.patience_s:.0f} seconds: its trial "
                     f"{trial_id} goes to the next one that asks."
                 )
-        return self._has_ended and self.oracle.is_idle()
+        return self.fault is not None or self.oracle.has_ended()
 
     def _hear(self, worker: str) -> None:
         with self._lock:
@@ -268,6 +318,10 @@ def _servicer(chief: _Chief) -> Any:
             if trial.status == "IDLE":
                 time.sleep(_IDLE_S)  # workers ask again at once
             return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
+
+        def EndTrial(self, request: Any, context: Any) -> Any:
+            chief.end_trial(keras_tuner.engine.trial.Trial.from_proto(request.trial))
+            return protos.get_service().EndTrialResponse()
 
         def GetTrial(self, request: Any, context: Any) -> Any:
             worker = dict(context.invocation_metadata()).get(_WORKER_KEY)

@@ -1,6 +1,7 @@
 """What keras-tuner varies: kernel sizes, channels and the rest of a run's settings."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import keras_tuner
@@ -13,8 +14,17 @@ from cham_keras.tuning.search_space import SearchSpace, Value, with_values
 #: The models that have what is searched.
 _WITH_KERNELS = ("cham", "conv_attention", "conv_alstm")
 
+#: What makes a model large.
+_SIZES = (
+    "filters",
+    "kernel_size",
+    "input_kernel_size",
+    "attention_filters",
+    "attention_kernel_size",
+)
+
 #: Under this name Hyperband says how many epochs a trial has.
-_EPOCHS = "tuner/epochs"
+EPOCHS_OF_HYPERBAND = "tuner/epochs"
 
 
 class CHAMHyperModel(keras_tuner.HyperModel):
@@ -80,9 +90,29 @@ class CHAMHyperModel(keras_tuner.HyperModel):
             numbers = not isinstance(choices[0], str)
             chosen[name] = _nearest(hp.Choice(name, list(choices), ordered=numbers), choices)
         run_settings = with_values(self.base, chosen)
-        if _EPOCHS in hp.values:
-            return dataclasses.replace(run_settings, epochs=hp.values[_EPOCHS])
+        if EPOCHS_OF_HYPERBAND in hp.values:
+            return dataclasses.replace(run_settings, epochs=hp.values[EPOCHS_OF_HYPERBAND])
         return run_settings
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Names what is searched, without a model; the first one may be too large to build."""
+        self.settings_of(hp)
+
+    def check(self) -> None:
+        """Builds the smallest model of the base settings; sizes alone decide nothing here.
+
+        Raises:
+            ValueError: settings do not go together.
+        """
+        sizes: dict[str, Any] = dict.fromkeys(_SIZES, 1)
+        if self.base.model.head_units is not None:
+            sizes["head_units"] = min(self.base.model.head_units, 1)
+        known = settings_of_model(self.base.model)
+        model = dataclasses.replace(
+            self.base.model, **{name: size for name, size in sizes.items() if name in known}
+        )
+        smallest = build_model(model, self.feature_shape, self.num_classes)
+        compile_model(smallest, self.base, self.steps_per_epoch)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles the model of one trial, from the same seed each time."""

@@ -16,7 +16,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from cham_keras.files import replacing_file
 from cham_keras.settings import write_settings
 from cham_keras.tuning.trade_offs import Importance, best_trade_offs, importances
-from cham_keras.tuning.trials import FailedTrial, Search, Trial, varied_settings
+from cham_keras.tuning.trials import (
+    EPOCHS,
+    FailedTrial,
+    Search,
+    Trial,
+    shown_values,
+    varied_settings,
+)
 
 BEST_FILE = "best.toml"
 TRIALS_FILE = "trials.md"
@@ -43,12 +50,23 @@ def write_report(search: Search) -> None:
     for old in set(recipes.glob("*.toml")) - {recipes / f"{trial.name}.toml" for trial in front}:
         old.unlink()
     _plot(search, front, folder / PICTURE_FILE)
-    for name, text in (
-        (TRIALS_FILE, trials_table(search.trials, search.failed)),
-        (REPORT_FILE, report_as_markdown(search)),
-    ):
-        with replacing_file(folder / name) as temporary:
-            temporary.write_text(text)
+    _write(folder / TRIALS_FILE, trials_table(search.trials, search.failed))
+    _write(folder / REPORT_FILE, report_as_markdown(search))
+
+
+def write_failures(failed: Sequence[FailedTrial], folder: Path) -> None:
+    """Writes the table of trials of a search in which none has ended well yet.
+
+    Args:
+        failed: at least one.
+        folder: of the search.
+    """
+    _write(folder / TRIALS_FILE, trials_table((), failed))
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing_file(path) as temporary:
+        temporary.write_text(text)
 
 
 def _write_recipe(trial: Trial, num_trials: int, path: Path) -> None:
@@ -69,30 +87,44 @@ def trials_table(
     """A Markdown table with a row a trial.
 
     Args:
-        trials: in the order of the rows; at least one.
+        trials: in the order of the rows; these or those that failed are at least one.
         failed: rows behind them.
-        names: settings that get a column; all by default.
+        names: settings that get a column; by default all, and the epochs where they vary.
     """
-    names = list(trials[0].values) if names is None else list(names)
-    head = ["trial", *names, "parameters", "GFLOP a clip", "ms a clip", "peak GiB"]
+    rows_of: list[Trial | FailedTrial] = [*trials, *failed]
+    if names is None:
+        varied_epochs = [EPOCHS] if EPOCHS in varied_settings(rows_of) else []
+        names = [*rows_of[0].values, *varied_epochs]
+    unit, per_unit = _unit_of_operations(trials)
+    head = ["trial", *names, "parameters", f"{unit} a clip", "ms a clip", "peak GiB"]
     rows = [[*head, "validation accuracy"], ["---"] * (len(head) + 1)]
     for trial in trials:
         cost = trial.cost
         rows.append(
             [
                 trial.name,
-                *(str(trial.values[name]) for name in names),
+                *(str(shown_values(trial)[name]) for name in names),
                 f"{cost.parameters:,}",
-                f"{cost.operations / 1e9:,.3f}",
+                f"{cost.operations / per_unit:,.3f}",
                 f"{cost.seconds_per_clip * 1000:.3g}",
                 f"{cost.peak_memory_bytes / 2**30:.2f}",
                 f"{trial.score:.3f}",
             ]
         )
     for failure in failed:
-        values = [str(failure.values[name]) for name in names]
+        values = [str(shown_values(failure)[name]) for name in names]
         rows.append([failure.name, *values, *[""] * 4, f"failed: {failure.reason}"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _unit_of_operations(trials: Sequence[Trial]) -> tuple[str, float]:
+    """GFLOP, or where all models are small, MFLOP; so many operations are one."""
+    largest = max((trial.cost.operations for trial in trials), default=0)
+    return ("GFLOP", 1e9) if largest >= 1e9 else ("MFLOP", 1e6)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def report_as_markdown(search: Search) -> str:
@@ -101,10 +133,11 @@ def report_as_markdown(search: Search) -> str:
     varied = varied_settings([*search.trials, *search.failed])
     parts = [
         "# A search",
-        f"{len(search.trials) + len(search.failed)} trials, {len(search.failed)} of them failed, "
+        f"{_count(len(search.trials) + len(search.failed), 'trial')}, {len(search.failed)} of "
+        "them failed, "
         f"{sum(trial.cost.train_seconds for trial in search.trials) / 60:.1f} minutes of training. "
         "Scores "
-        f"are accuracies over {search.validation_clips} validation clips: one clip is "
+        f"are accuracies over {_count(search.validation_clips, 'validation clip')}: one clip is "
         f"{100 / search.validation_clips:.1f} points, and by chance alone a score of "
         f"{best.score:.2f} has a standard error of {_standard_error(search):.3f}. The best of "
         "many trials is chosen by these clips, so its own score is too high; `cham evaluate` on "
@@ -117,7 +150,8 @@ def report_as_markdown(search: Search) -> str:
         f"![accuracy against parameters and time]({PICTURE_FILE})",
         "## What each setting was worth",
         "Of the scores' variance, the share that lies between the means of a setting's values. "
-        "With few trials a value it is large by chance.",
+        "With few trials a value it is large by chance."
+        + (" Trials with the most epochs count alone." if EPOCHS in varied else ""),
         _importance_table(importances(search.trials)),
         "## All trials",
         trials_table(search.trials, search.failed, varied),
@@ -144,16 +178,19 @@ def compared_with_default(search: Search) -> str:
         return "The settings as they stood before are not among the trials."
     limit = default.cost.parameters
     best = next(trial for trial in search.trials if trial.cost.parameters <= limit)
+    epochs = ""
+    if EPOCHS in varied_settings(search.trials):
+        epochs = f" after {_count(default.epochs or 0, 'epoch')}"
     sentence = (
-        f"The settings as they stood (trial {default.name}): {default.score:.3f} with "
+        f"The settings as they stood (trial {default.name}): {default.score:.3f}{epochs} with "
         f"{default.cost.parameters:,} parameters. "
     )
     if best.score <= default.score:
         return sentence + "No trial with at most as many parameters is better."
+    more = round((best.score - default.score) * search.validation_clips)
     return sentence + (
         f"The best with at most as many: trial {best.name}, {best.score:.3f} with "
-        f"{best.cost.parameters:,}, {round((best.score - default.score) * search.validation_clips)}"
-        " clips more."
+        f"{best.cost.parameters:,}, {_count(more, 'clip')} more."
     )
 
 
@@ -214,7 +251,9 @@ def _plot(search: Search, front: Sequence[Trial], path: Path) -> None:
     panels[0].set_ylabel("validation accuracy (%)")
     marks = panels[0].get_legend_handles_labels()
     figure.legend(*marks, fontsize=8, loc="outside lower center", ncols=3)
-    figure.suptitle(f"{len(search.trials)} trials; numbers are those of the trials", fontsize=10)
+    figure.suptitle(
+        f"{_count(len(search.trials), 'trial')}; numbers are those of the trials", fontsize=10
+    )
     FigureCanvasAgg(figure)
     with replacing_file(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

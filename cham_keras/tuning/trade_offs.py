@@ -60,9 +60,12 @@ def importances(trials: Sequence[Trial]) -> list[Importance]:
     """The importance of each setting that was searched, the largest first.
 
     Args:
-        trials: that ended well.
+        trials: that ended well. Where they have different numbers of epochs, those with the most
+            count alone: fewer epochs, and not their values, may be why others have lower scores.
     """
     found = []
+    most = max((trial.epochs or 0 for trial in trials), default=0)
+    trials = [trial for trial in trials if (trial.epochs or 0) == most]
     scores = np.array([trial.score for trial in trials])
     for name in varied_settings(trials):
         values = [trial.values[name] for trial in trials]

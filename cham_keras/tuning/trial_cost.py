@@ -4,10 +4,12 @@ Comes in: settings before training, a trained run after it. Goes out: the least 
 training needs, and the measured costs. `tuner` refuses trials by the first and books the second.
 """
 
+import contextlib
+import logging
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,10 +80,11 @@ def measure_cost(runs: Sequence[Run]) -> TrialCost:
         "lengths": np.array([run.num_frames], "int32"),
     }
     seconds = []
-    for _ in range(1 + _CALLS):
-        start = time.perf_counter()
-        model.predict_on_batch(inputs)
-        seconds.append(time.perf_counter() - start)
+    with _no_word_of_retracing():
+        for _ in range(1 + _CALLS):
+            start = time.perf_counter()
+            model.predict_on_batch(inputs)
+            seconds.append(time.perf_counter() - start)
     return TrialCost(
         parameters=model.count_params(),
         operations=useful_operations(run.settings.model, shape, run.num_frames),
@@ -89,6 +92,21 @@ def measure_cost(runs: Sequence[Run]) -> TrialCost:
         peak_memory_bytes=peak,
         train_seconds=sum(run.metrics()["seconds"] for run in runs),
     )
+
+
+@contextlib.contextmanager
+def _no_word_of_retracing() -> Iterator[None]:
+    """Each trial has a model of its own; TensorFlow takes them for one that is traced often."""
+
+    def has_other_words(record: logging.LogRecord) -> bool:
+        return "retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(has_other_words)
+    try:
+        yield
+    finally:
+        logger.removeFilter(has_other_words)
 
 
 def least_memory_bytes(
@@ -122,7 +140,13 @@ def why_too_large(least_bytes: int, limit_bytes: int) -> str:
     """Why a trial is refused, in a few words; empty where it is not."""
     if least_bytes <= limit_bytes:
         return ""
-    return (
-        f"needs {least_bytes / 2**30:.1f} GiB at the least, the limit is "
-        f"{limit_bytes / 2**30:.1f} GiB"
-    )
+    needed, limit = (_as_size(number) for number in (least_bytes, limit_bytes))
+    if needed == limit:
+        needed, limit = f"{least_bytes:,} bytes", f"{limit_bytes:,} bytes"
+    return f"needs {needed} at the least, the limit is {limit}"
+
+
+def _as_size(number: int) -> str:
+    if number >= 2**30:
+        return f"{number / 2**30:.1f} GiB"
+    return f"{number / 2**20:.1f} MiB"

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cham_keras.runs import RunSettings
-from cham_keras.tuning.search_space import Values
+from cham_keras.tuning.search_space import Value, Values
 from cham_keras.tuning.trial_cost import TrialCost
+
+EPOCHS = "epochs"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Trial:
     cost: TrialCost
 
     @property
+    def epochs(self) -> int | None:
+        """How many epochs it trained; None where steps were counted."""
+        return self.settings.epochs
+
+    @property
     def rank(self) -> tuple[float, ...]:
         """Sorts trials: the best first, of equal scores the smaller model."""
         return (-self.score, self.cost.parameters, self.cost.operations)
@@ -48,11 +55,13 @@ class FailedTrial:
         name: its number, from 0.
         values: what was chosen, by setting.
         reason: why it failed.
+        epochs: how many epochs it was to train; None where steps are counted.
     """
 
     name: str
     values: Values
     reason: str
+    epochs: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +90,29 @@ class Search:
 
     @property
     def default(self) -> Trial | None:
-        """The trial of the settings as they stood before the search, if it ended well."""
-        return next((trial for trial in self.trials if trial.values == self.first), None)
+        """The trial of the settings as they stood before the search, if it ended well.
+
+        Of Hyperband's, the one with the most epochs.
+        """
+        of_default = [trial for trial in self.trials if trial.values == self.first]
+        return max(of_default, key=lambda trial: trial.epochs or 0, default=None)
 
 
 def varied_settings(trials: Iterable[Trial | FailedTrial]) -> list[str]:
-    """Names of the settings that are not the same in all trials.
+    """Names of the settings that are not the same in all trials; `epochs`, which Hyperband varies,
+    among them.
 
     Args:
         trials: any.
     """
-    values = [trial.values for trial in trials]
-    return [name for name in (values[0] if values else {}) if len({v[name] for v in values}) > 1]
+    shown = [shown_values(trial) for trial in trials]
+    return [name for name in (shown[0] if shown else {}) if len({v[name] for v in shown}) > 1]
+
+
+def shown_values(trial: Trial | FailedTrial) -> dict[str, Value | None]:
+    """What was chosen for a trial, with its epochs.
+
+    Args:
+        trial: any.
+    """
+    return {**trial.values, EPOCHS: trial.epochs}

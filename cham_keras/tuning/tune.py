@@ -8,24 +8,27 @@ import contextlib
 import hashlib
 import json
 import math
+import secrets
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import keras_tuner
 from rich.live import Live
 
-from cham_keras.data import Manifest, read_manifest, resplit_to_validate, write_manifest
+from cham_keras.data import Manifest, read_manifest, resplit_to_validate
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import stderr
 from cham_keras.runs import RunSettings
 from cham_keras.runs.model_size import num_parameters
-from cham_keras.runs.run_folder import LAST_MODEL_FILE, MODEL_FILE
-from cham_keras.settings import read_settings, settings, settings_to_dict, write_settings
+from cham_keras.settings import settings_to_dict
 from cham_keras.training import resolve
-from cham_keras.tuning.cluster import Cluster, chief_errors_named, run_chief
+from cham_keras.tuning.books import Books
+from cham_keras.tuning.cluster import Cluster, chief_errors_named, listening, run_chief
 from cham_keras.tuning.hyper_model import CHAMHyperModel
-from cham_keras.tuning.proposals import OBJECTIVE, Proposals, Strategy, make_oracle
-from cham_keras.tuning.report import write_report
+from cham_keras.tuning.oracles import Strategy, make_oracle
+from cham_keras.tuning.proposals import Proposals
+from cham_keras.tuning.search_folder import mark_runs, opened_search_folder, require_folder
 from cham_keras.tuning.search_space import (
     SearchSpace,
     Values,
@@ -33,31 +36,16 @@ from cham_keras.tuning.search_space import (
     why_invalid,
     with_values,
 )
-from cham_keras.tuning.trade_offs import best_trade_offs
+from cham_keras.tuning.settings import SearchSettings
 from cham_keras.tuning.trial_cost import physical_memory_bytes
-from cham_keras.tuning.trials import FailedTrial, Search, Trial
-from cham_keras.tuning.tuner import BOOKS_FOLDER, RUNS_FOLDER, TrainingTuner, ended_trials
-from cham_keras.tuning.watch import SearchWatch, log_hparams
+from cham_keras.tuning.trials import Search
+from cham_keras.tuning.tuner import TrainingTuner
 
-SEARCH_FILE = "search.toml"
-LOGS_FOLDER = "tensorboard"
-_PLAN = "plan"
+#: Trials where no number is given.
+_MAX_TRIALS = 10
 
-
-@settings
-class SearchSettings:
-    """What decides the trials of a search, and must not change while it goes on."""
-
-    run: RunSettings
-    """All settings that are not searched."""
-    space: SearchSpace
-    """The values that are tried."""
-    strategy: Strategy = "random"
-    """How the next trial is chosen."""
-    max_parameters: int | None = None
-    """A model with more weights is not proposed."""
-    folds: int | None = None
-    """In how many folds the clips to train and validate on are laid; None for the splits."""
+#: Among the values of each trial: what is searched, and the search's own name.
+_PLAN, _SEARCH = "plan", "search"
 
 
 def tune(
@@ -65,7 +53,7 @@ def tune(
     out: Path,
     settings: RunSettings | None = None,
     space: SearchSpace | None = None,
-    max_trials: int = 10,
+    max_trials: int | None = None,
     *,
     strategy: Strategy = "random",
     max_parameters: int | None = None,
@@ -88,7 +76,8 @@ def tune(
         out: the folder to write: new, empty, or with a search to go on with.
         settings: all settings that are not searched.
         space: the values that are tried.
-        max_trials: number of combinations; all, if there are fewer. Hyperband has its own.
+        max_trials: number of combinations, by default 10; all, if there are fewer. Hyperband's
+            follows from `settings.epochs`.
         strategy: "random"; "bayesian", by a Gaussian process over what was tried; "hyperband",
             many models for a few epochs and the better ones anew for more, up to
             `settings.epochs`.
@@ -110,9 +99,10 @@ def tune(
         ValueError: the shards have no split `validation`, the model has no kernels or not
             a setting that it was given or that is searched, the folder holds a search with
             other settings or shards, or no trial ended well.
-        FileExistsError: the folder holds files and no search.
+        FileExistsError, NotADirectoryError: the folder holds files and no search, or is none.
+        BlockingIOError: another program searches in the folder.
         ChiefUnreachableError: a worker's chief is away for longer than its patience.
-        OSError: a chief cannot listen at its address.
+        OSError: a chief cannot listen at its address, or a worker does not know it.
     """
     shards, out, cluster = as_path(shards), Path(out), cluster or Cluster()
     for name, limit in (
@@ -125,12 +115,15 @@ def tune(
     if folds is not None and folds < 2:
         raise ValueError(f"`folds` must be at least 2. Received: {folds}.")
     base = resolve(settings or RunSettings())
-    if strategy == "hyperband" and base.epochs is None:
-        raise ValueError(
-            "Hyperband divides epochs among trials, so `epochs` must be given. Received: none. "
-            "Give --epochs, the longest that a trial may train."
-        )
-    plan = SearchSettings(base, space or SearchSpace(), strategy, max_parameters, folds)
+    if strategy == "hyperband":
+        _check_hyperband(base, max_trials)
+    plan = SearchSettings.of(
+        base,
+        space=space or SearchSpace(),
+        strategy=strategy,
+        max_parameters=max_parameters,
+        folds=folds,
+    )
     manifest = read_manifest(shards)
     if folds is None and "validation" not in manifest.splits:
         raise ValueError(
@@ -139,103 +132,59 @@ def tune(
             "list that split and extract again, or validate on folds (`folds`)."
         )
     hyper_model = CHAMHyperModel(
-        plan.run,
+        base,
         manifest.feature_shape,
         len(manifest.classes),
         plan.space,
-        math.ceil(manifest.split("train").clips / plan.run.data.batch_size),
+        math.ceil(manifest.split("train").clips / base.data.batch_size),
     )
-    hyper_model.build(keras_tuner.HyperParameters())  # refuses settings before anything is written
+    hyper_model.check()
     proposals = _proposals(plan, manifest)
-    if cluster.role != "worker":
-        _open_folder(out, plan, manifest)
-    oracle = make_oracle(strategy, proposals, max_trials, base.epochs or 1)
-    # Workers see by it that they have the chief's settings.
+    oracle = make_oracle(strategy, proposals, max_trials or _MAX_TRIALS, base.epochs or 1)
+    # Workers see by them whether settings and runs are those of their chief.
     oracle.hyperparameters.Fixed(_PLAN, _digest(plan))
+    oracle.hyperparameters.Fixed(_SEARCH, secrets.token_hex(8))
+    memory_limit_bytes = memory_limit_bytes or physical_memory_bytes()
     with contextlib.ExitStack() as stack:
         stack.enter_context(cluster.environment())
         stack.enter_context(chief_errors_named(cluster))
         scored = [shards]
         if folds is not None:
             scored = _views(shards, stack.enter_context(TemporaryDirectory()), folds, base.seed)
-        tuner = TrainingTuner(
-            *(oracle, hyper_model, scored, out), memory_limit_bytes or physical_memory_bytes()
-        )
+        require_folder(out)
         if cluster.role == "worker":
-            _check_plan(tuner, plan, cluster)
-            _search(tuner)
+            cluster.require_host()
+            tuner = TrainingTuner(oracle, hyper_model, scored, out, memory_limit_bytes)
+            _check_chief(tuner, plan, cluster, out)
+            tuner.search()
             return None
+        # What is refused by now leaves no folder.
+        server = stack.enter_context(listening(cluster)) if cluster.role == "chief" else None
+        stack.enter_context(opened_search_folder(out, plan, manifest))
+        tuner = TrainingTuner(oracle, hyper_model, scored, out, memory_limit_bytes)
+        _mark_runs(tuner, out)
         clips = sum(read_manifest(place).split("validation").clips for place in scored)
         books = Books(oracle, hyper_model, out, clips, proposals.first)
-        oracle.on_trial_ended = books.write
-        if cluster.role == "chief":
-            _serve(oracle, cluster, books)
+        books.write()
+        oracle.on_trial_ended = books.write_and_show
+        if server is None:
+            tuner.search()
         else:
-            _search(tuner)
-    search = books.search()
-    if search is None:
+            _serve(server, oracle, cluster, books)
+        return books.search()
+
+
+def _check_hyperband(base: RunSettings, max_trials: int | None) -> None:
+    if base.epochs is None:
         raise ValueError(
-            f"A search must have at least one trial that ends well. Received none in {out}; why "
-            "stands above. Name another folder, with smaller models or a lower "
-            "`optimizer.learning_rate`."
+            "Hyperband divides epochs among trials, so `epochs` must be given. Received: none. "
+            "Give --epochs, the longest that a trial may train."
         )
-    return search
-
-
-class Books:
-    """What has been found so far, from keras-tuner's books, and on the disk.
-
-    Args:
-        oracle: with the books.
-        hyper_model: makes settings of its values.
-        out: the folder of the search.
-        validation_clips: number of clips that give the scores.
-        first: values of the settings as they stood.
-    """
-
-    def __init__(
-        self,
-        oracle: keras_tuner.Oracle,
-        hyper_model: CHAMHyperModel,
-        out: Path,
-        validation_clips: int,
-        first: Values | None,
-    ):
-        self._oracle, self._hyper_model, self._out = oracle, hyper_model, out
-        self._validation_clips, self._first = validation_clips, first
-        self._watch = SearchWatch(oracle)
-        self.is_live = False
-
-    def search(self) -> Search | None:
-        """What the trials that have ended found; None if none has ended well."""
-        trials, failed = self._ended()
-        if not trials:
-            return None
-        return Search(trials, failed, self._out, self._validation_clips, self._first)
-
-    def write(self) -> None:
-        """Writes what has been found so far, and shows it."""
-        search = self.search()
-        if search is not None:
-            for trial in search.trials:
-                if trial.name == self._oracle.end_order[-1]:
-                    metrics = {OBJECTIVE: trial.score, **trial.cost.to_metrics()}
-                    log_hparams(self._out / LOGS_FOLDER, trial.name, trial.values, metrics)
-            kept = {trial.name for trial in best_trade_offs(search.trials)}
-            for trial in search.trials:  # models are large, and the run can be made again
-                gone = [LAST_MODEL_FILE] if trial.name in kept else [LAST_MODEL_FILE, MODEL_FILE]
-                for file in (file for name in gone for file in trial.run.rglob(name)):
-                    file.unlink(missing_ok=True)
-            write_report(search)
-        if not self.is_live:
-            stderr.print(self.table())
-
-    def table(self):
-        """The table of the terminal."""
-        return self._watch.table(self._ended()[0])
-
-    def _ended(self) -> tuple[tuple[Trial, ...], tuple[FailedTrial, ...]]:
-        return ended_trials(self._oracle, self._hyper_model, self._out)
+    if max_trials is not None:
+        raise ValueError(
+            "`max_trials` goes with the strategies random and bayesian; the number of Hyperband's "
+            f"trials follows from `epochs`. Received: {max_trials}. Leave it out."
+        )
 
 
 def _views(shards: AnyPath, folder: str, folds: int, seed: int) -> list[AnyPath]:
@@ -246,8 +195,10 @@ def _views(shards: AnyPath, folder: str, folds: int, seed: int) -> list[AnyPath]
 
 
 def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
+    base, shape = plan.run, manifest.feature_shape
+
     def problem(values: Values) -> str:
-        run, shape = with_values(plan.run, values), manifest.feature_shape
+        run = with_values(base, values)
         reason = why_invalid(run, shape)
         if reason or plan.max_parameters is None:
             return reason
@@ -259,7 +210,7 @@ def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
     def goes(values: Values) -> bool:
         return not problem({name: values[name] for name in plan.space.choices()})
 
-    proposals = Proposals(plan.space, values_in(plan.run, plan.space), plan.run.seed, goes)
+    proposals = Proposals(plan.space, values_in(base, plan.space), base.seed, goes)
     if proposals.draw(0, ()) is None:
         reason = problem(plan.space.combination(0))
         raise ValueError(
@@ -269,21 +220,13 @@ def _proposals(plan: SearchSettings, manifest: Manifest) -> Proposals:
     return proposals
 
 
-def _search(tuner: TrainingTuner) -> None:
-    try:
-        tuner.search()
-    except keras_tuner.errors.FatalError as error:
-        raise error.__cause__ or error from None
-
-
-def _serve(oracle: keras_tuner.Oracle, cluster: Cluster, books: Books) -> None:
+def _serve(server: Any, oracle: keras_tuner.Oracle, cluster: Cluster, books: Books) -> None:
     stderr.print(f"Chief at {cluster.address}. Workers: cham tune … --role worker", markup=False)
     books.is_live = stderr.is_terminal
     live = Live(books.table(), console=stderr, auto_refresh=False)
     with live if books.is_live else contextlib.nullcontext():
         run_chief(
-            oracle,
-            cluster,
+            *(server, oracle, cluster),
             tell=lambda sentence: stderr.print(sentence, markup=False),
             watch=lambda: live.update(books.table(), refresh=True) if books.is_live else None,
         )
@@ -294,35 +237,24 @@ def _digest(plan: SearchSettings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_plan(tuner: TrainingTuner, plan: SearchSettings, cluster: Cluster) -> None:
+def _check_chief(tuner: TrainingTuner, plan: SearchSettings, cluster: Cluster, out: Path) -> None:
+    """Waits for the chief; refuses one with other settings, and a folder with others' trials."""
+    stderr.print(
+        f"Worker {cluster.worker} waits for the chief at {cluster.address}, "
+        f"{cluster.patience_s:.0f} seconds at most.",
+        markup=False,
+    )
     theirs = tuner.oracle.get_space().values.get(_PLAN)
+    stderr.print("The chief is there.")
     if theirs != _digest(plan):
         raise ValueError(
             f"A worker must have the settings of its chief at {cluster.address}. Received other "
             "ones. Call it with the same options and settings file as the chief."
         )
+    _mark_runs(tuner, out)
 
 
-def _open_folder(out: Path, plan: SearchSettings, manifest: Manifest) -> None:
-    """Notes in a new folder what is searched; refuses a folder that holds anything else."""
-    # Workers that share the folder may have been quicker than their chief.
-    if not out.exists() or {path.name for path in out.iterdir()} <= {RUNS_FOLDER, BOOKS_FOLDER}:
-        out.mkdir(parents=True, exist_ok=True)
-        write_manifest(manifest, out)
-        write_settings(out / SEARCH_FILE, plan, comment="What this search tries.")
-    if not (out / SEARCH_FILE).is_file():
-        raise FileExistsError(
-            f"The folder must be new, empty or hold a search. Received: {out}. "
-            "Name another with --out."
-        )
-    before = read_manifest(out)
-    same_shards = (before.classes, before.backbone, before.splits) == (
-        manifest.classes,
-        manifest.backbone,
-        manifest.splits,
-    )
-    if read_settings(SearchSettings, out / SEARCH_FILE) != plan or not same_shards:
-        raise ValueError(
-            f"A search goes on with the settings and shards that it began with. {out} holds one "
-            f"with other {'settings' if same_shards else 'shards'}. Name another folder."
-        )
+def _mark_runs(tuner: TrainingTuner, out: Path) -> None:
+    search_id = tuner.oracle.get_space().values.get(_SEARCH)
+    if search_id is not None:  # in books of before there is none
+        mark_runs(out, str(search_id))

@@ -7,6 +7,7 @@ books, which a search that was broken off goes on from. `tune` puts the two toge
 import contextlib
 import gc
 import io
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,16 @@ from cham_keras.progress import stderr
 from cham_keras.runs import RunSettings
 from cham_keras.training import NonFiniteLossError, resolve, trained
 from cham_keras.tuning.cluster import signs_of_life
-from cham_keras.tuning.hyper_model import CHAMHyperModel
-from cham_keras.tuning.proposals import OBJECTIVE
+from cham_keras.tuning.hyper_model import EPOCHS_OF_HYPERBAND, CHAMHyperModel
+from cham_keras.tuning.oracles import BOOKS_FILE, OBJECTIVE
+from cham_keras.tuning.search_folder import BOOKS_FOLDER, RUNS_FOLDER
 from cham_keras.tuning.trial_cost import (
     TrialCost,
     least_memory_bytes,
     measure_cost,
     why_too_large,
 )
-from cham_keras.tuning.trials import FailedTrial, Trial
-
-RUNS_FOLDER = "runs"
-BOOKS_FOLDER = "keras_tuner"
+from cham_keras.tuning.trials import EPOCHS, FailedTrial, Trial
 
 #: So often a trial may take its process with it before it counts as failed.
 _MOST_STARTS = 3
@@ -69,13 +68,30 @@ class TrainingTuner(keras_tuner.Tuner):
             )
         self.save()  # a search that breaks off in its first trial can go on, too
 
+    def _populate_initial_space(self) -> None:
+        # keras-tuner builds a model to see what is searched, however large.
+        space = self.oracle.get_space()
+        self.hypermodel.declare_hyperparameters(space)
+        self.oracle.update_space(space)
+
+    def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
+        # keras-tuner prints the traceback of each failure, and takes a chief that is away for one.
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = "COMPLETED"
+        except keras_tuner.errors.FailedTrialError as error:
+            trial.status = "FAILED"
+            trial.message = f"FailedTrialError: {error}"
+
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains one model; the score is the accuracy of the epoch that is kept."""
         run_settings = self.hypermodel.settings_of(trial.hyperparameters)
-        chosen = ", ".join(
-            f"{name} {trial.hyperparameters.values[name]}"
-            for name in self.hypermodel.space.choices()
-        )
+        values = {
+            name: trial.hyperparameters.values[name] for name in self.hypermodel.space.choices()
+        }
+        if EPOCHS_OF_HYPERBAND in trial.hyperparameters.values:
+            values[EPOCHS] = run_settings.epochs
+        chosen = ", ".join(f"{name} {value}" for name, value in values.items())
         stderr.print(f"[bold]trial {trial.trial_id}[/bold] {chosen}", highlight=False)
         try:
             with signs_of_life(self.oracle, trial.trial_id, self.tuner_id):
@@ -86,8 +102,9 @@ class TrainingTuner(keras_tuner.Tuner):
         except Exception as error:
             failure = _failure_of_one_model(error)
             if failure is None:
-                # keras-tuner would go on; `tune` takes the error out again.
-                raise keras_tuner.errors.FatalError(str(error)) from error
+                raise
+            if failure == _as_sentence(error):  # not one of those that are expected
+                stderr.print(traceback.format_exc(), markup=False, highlight=False)
             stderr.print(f"failed: {failure}", markup=False, highlight=False)
             raise keras_tuner.errors.FailedTrialError(failure) from error
 
@@ -112,6 +129,21 @@ class TrainingTuner(keras_tuner.Tuner):
         if reason := why_too_large(least, self._memory_limit_bytes):
             raise keras_tuner.errors.FailedTrialError(f"not started: {reason}")
 
+    def save(self) -> None:
+        """Writes the books, where they are kept here."""
+        if not self._is_worker():
+            self.oracle.save()
+
+    def reload(self) -> None:
+        """Reads the books, where they are kept here."""
+        if not self._is_worker():
+            self.oracle.reload()
+
+    def _get_tuner_fname(self) -> str:
+        # keras-tuner looks for a file by the process's name before it reads the books, and begins
+        # anew where a search was begun alone and goes on with a chief.
+        return str(Path(self.directory, self.project_name, BOOKS_FILE))
+
     def on_trial_end(self, trial: Any) -> None:
         """Enters the trial in the books, and frees what it held."""
         super().on_trial_end(trial)
@@ -134,14 +166,15 @@ def ended_trials(
     trials, failed = [], []
     for trial in booked:
         values = {name: trial.hyperparameters.values[name] for name in names}
+        settings = resolve(hyper_model.settings_of(trial.hyperparameters))
         if trial.status == "COMPLETED":
-            settings = resolve(hyper_model.settings_of(trial.hyperparameters))
             run, cost = out / RUNS_FOLDER / trial.trial_id, TrialCost.from_metrics(trial.metrics)
             trials.append(Trial(trial.trial_id, values, run, settings, trial.score, cost))
         else:
-            # The message is a traceback that ends with the error's name and sentence.
+            # The message is the error's name and sentence; in older books below a traceback.
             reason = (trial.message or "").strip().rpartition("FailedTrialError: ")[2]
-            failed.append(FailedTrial(trial.trial_id, values, reason.partition("\n")[0]))
+            reason = reason.partition("\n")[0]
+            failed.append(FailedTrial(trial.trial_id, values, reason, settings.epochs))
     return tuple(sorted(trials, key=lambda trial: trial.rank)), tuple(failed)
 
 
@@ -150,7 +183,7 @@ def _counted_start(path: Path) -> Iterator[None]:
     """Counts the starts of a trial, so that one which kills its process is not tried for ever."""
     starts = int(path.read_text()) if path.is_file() else 0
     if starts >= _MOST_STARTS:
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise keras_tuner.errors.FailedTrialError(
             f"its process ended {starts} times in the middle of it; the memory may not be enough"
         )
@@ -161,9 +194,9 @@ def _counted_start(path: Path) -> Iterator[None]:
         _write(path, starts)
         raise
     except BaseException:
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise
-    path.unlink()
+    path.unlink(missing_ok=True)
 
 
 def _write(path: Path, count: int) -> None:
@@ -184,5 +217,9 @@ def _failure_of_one_model(error: Exception) -> str | None:
         return "out of memory"
     if isinstance(error, _OF_ALL_TRIALS):
         return None
+    return _as_sentence(error)
+
+
+def _as_sentence(error: Exception) -> str:
     sentence = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {sentence}"

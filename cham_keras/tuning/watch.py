@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from cham_keras.tuning.search_space import Values
-from cham_keras.tuning.trials import Trial, varied_settings
+from cham_keras.tuning.trials import Trial, shown_values, varied_settings
 
 _ROWS = 5
 
@@ -35,7 +35,7 @@ class SearchWatch:
         Args:
             trials: those that have ended well, in the order of their rank.
         """
-        table = table_of_trials(trials[:_ROWS], "best so far")
+        table = table_of_trials(trials[:_ROWS], "best so far", varied_settings(trials))
         table.caption = self._line(len(trials))
         return table
 
@@ -50,21 +50,22 @@ class SearchWatch:
         ended_here = ended - self._ended_before
         if oracle.max_trials:
             left = oracle.max_trials - ended
-            parts.append(f"{left} left")
-            if ended_here and left:
+            if left > 0:
+                parts.append(f"{left} left")
+            if ended_here and left > 0:
                 parts.append(f"about {_as_time(left * seconds / ended_here)} more")
         parts.append(f"{_as_time(seconds)} so far")
         return "; ".join(parts)
 
 
-def table_of_trials(trials: Sequence[Trial], title: str) -> Table:
+def table_of_trials(trials: Sequence[Trial], title: str, names: Sequence[str]) -> Table:
     """A table for a terminal.
 
     Args:
         trials: in the order of the rows.
         title: what stands above.
+        names: the settings that are shown, such as those that vary over all trials.
     """
-    varied = varied_settings(trials)
     table = Table(
         *("trial", "accuracy", "parameters", "ms a clip", "chosen"),
         title=title,
@@ -77,7 +78,7 @@ def table_of_trials(trials: Sequence[Trial], title: str) -> Table:
             f"{trial.score:.3f}",
             f"{trial.cost.parameters:,}",
             f"{trial.cost.seconds_per_clip * 1000:.3g}",
-            ", ".join(f"{name} {trial.values[name]}" for name in varied),
+            ", ".join(f"{name} {shown_values(trial)[name]}" for name in names),
         )
     return table
 

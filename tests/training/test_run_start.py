@@ -14,8 +14,8 @@ from training_testing import (
     with_quick_model,  # noqa: F401  a fixture
 )
 
+from cham_keras.files import locked_folder
 from cham_keras.training import TrainingStopped, trained
-from cham_keras.training.run_start import locked_run_folder
 
 pytestmark = pytest.mark.usefixtures("with_quick_model")
 
@@ -89,7 +89,7 @@ def test_what_killed_writes_left_is_cleared_away(unfinished, shards):
 
 def test_a_second_process_is_kept_out(unfinished, shards):
     with (
-        locked_run_folder(unfinished),
+        locked_folder(unfinished, "train"),
         pytest.raises(BlockingIOError, match="Only one program at a time may train in"),
     ):
         train_quietly(shards, unfinished, settings_of())

@@ -38,7 +38,9 @@ def start(shards, tmp_path):
 
         def start_one(name, *options, out="search"):
             log = tmp_path / f"{name}.log"
-            program = "from cham_keras.cli.main import main; main()"
+            program = (
+                "import sys; sys.argv[0] = 'cham'; from cham_keras.cli.main import main; main()"
+            )
             arguments = ["tune", shards, "--out", tmp_path / out, *OPTIONS, *options]
             with log.open("w") as file:
                 process = subprocess.Popen(
@@ -92,21 +94,21 @@ def test_a_killed_search_goes_on_and_its_trial_from_the_checkpoint(start, tmp_pa
     end_of(whole)
     broken = start("broken", "--max-trials", 2)
     folder = tmp_path / "search"
-    wait_for(lambda: "1" in begun_trials(folder), broken)
+    wait_for(lambda: "001" in begun_trials(folder), broken)
     os.kill(broken.pid, signal.SIGKILL)
     broken.wait()
-    assert (folder / "runs" / "1.starts").read_text() == "1"
+    assert (folder / "runs" / "001.starts").read_text() == "1"
     said = end_of(start("again", "--max-trials", 2))
     assert "An unfinished run goes on at step" in said
-    assert "trial 0 " not in said  # it had ended
+    assert "trial 000 " not in said  # it had ended
     assert scores_of(folder) == scores_of(tmp_path / "whole")
-    history = "runs/1/history.csv"
+    history = "runs/001/history.csv"
     assert (folder / history).read_text() == (tmp_path / "whole" / history).read_text()
     assert not list(folder.glob("runs/*.starts"))
 
 
 def test_the_trial_of_a_killed_worker_goes_to_another(start, tmp_path, address):
-    chief_at = ("--address", address, "--patience", 8)
+    chief_at = ("--address", address, "--worker-patience", 8)
     chief = start("chief", "--role", "chief", *chief_at, "--max-trials", 3)
     workers = [
         start(f"worker{number}", "--role", "worker", *chief_at, "--max-trials", 3)
@@ -116,7 +118,7 @@ def test_the_trial_of_a_killed_worker_goes_to_another(start, tmp_path, address):
     wait_for(lambda: len(begun_trials(folder)) == 2, chief, *workers)
     os.kill(workers[0].pid, signal.SIGKILL)
     workers[0].wait()
-    (lost,) = re.findall(r"^trial (\d)", workers[0].said(), re.MULTILINE)
+    (lost,) = re.findall(r"^trial (\d+)", workers[0].said(), re.MULTILINE)
     said = end_of(chief)
     assert "is silent for 8 seconds" in said
     assert f"its trial {lost} goes to the next one that asks" in said
@@ -124,12 +126,12 @@ def test_the_trial_of_a_killed_worker_goes_to_another(start, tmp_path, address):
     assert f"trial {lost} " in of_other
     # The folder is shared, so it goes on from the other one's checkpoint.
     assert "An unfinished run goes on at step" in of_other
-    assert sorted(scores_of(folder)) == ["0", "1", "2"]
+    assert sorted(scores_of(folder)) == ["000", "001", "002"]
     assert "has the results" in of_other
 
 
 def test_a_killed_chief_that_comes_again_loses_no_trial(start, tmp_path, address):
-    roles = ("--address", address, "--patience", 60, "--max-trials", 2)
+    roles = ("--address", address, "--worker-patience", 60, "--max-trials", 2)
     chief = start("chief", "--role", "chief", *roles)
     worker = start("worker", "--role", "worker", *roles)
     folder = tmp_path / "search"
@@ -138,22 +140,23 @@ def test_a_killed_chief_that_comes_again_loses_no_trial(start, tmp_path, address
     chief.wait()
     again = start("again", "--role", "chief", *roles)
     said = end_of(again)
-    assert "Trials to go on with: 0." in said
-    assert sorted(scores_of(folder)) == ["0", "1"]
+    assert "Trials to go on with: 000." in said
+    assert sorted(scores_of(folder)) == ["000", "001"]
     # The worker never stopped: each trial was begun once.
-    assert re.findall(r"^trial (\d)", end_of(worker), re.MULTILINE) == ["0", "1"]
+    assert re.findall(r"^trial (\d+)", end_of(worker), re.MULTILINE) == ["000", "001"]
 
 
 def test_a_worker_without_a_chief_ends_with_a_sentence(start, address):
-    worker = start("worker", "--role", "worker", "--address", address, "--patience", 6)
+    worker = start("worker", "--role", "worker", "--address", address, "--worker-patience", 6)
     assert worker.wait(TIMEOUT_S) == 2
     said = " ".join(worker.said().split())
+    assert f"waits for the chief at {address}, 6 seconds at most." in said
     assert f"The chief at {address} must answer within 6 seconds. It did not" in said
     assert "Traceback" not in said
 
 
 def test_a_worker_with_other_settings_than_its_chief_is_refused(start, address):
-    roles = ("--address", address, "--patience", 30)
+    roles = ("--address", address, "--worker-patience", 30)
     start("chief", "--role", "chief", *roles)
     worker = start("worker", "--role", "worker", *roles, "--seed", 1, out="other")
     assert worker.wait(TIMEOUT_S) == 2
@@ -167,7 +170,8 @@ def test_a_port_that_is_taken_is_named(start):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         chief = start("chief", "--role", "chief", "--address", address)
         assert chief.wait(TIMEOUT_S) == 2
-        assert f"The chief must be able to listen at {address}. It cannot" in chief.said()
+        # Nothing of gRPC's own stands above it.
+        assert chief.said().startswith(f"cham: The chief must be able to listen at {address}. It")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_a_port_that_is_taken_is_named(start):
         ("worker", "here", 60, "A worker needs the chief's address as HOST:PORT. Received: here"),
         ("worker", "here:70000", 60, "as HOST:PORT. Received: here:70000"),
         (None, "here:1", 60, "`address` goes with `role` chief or worker"),
-        ("worker", "here:1", 5, "`patience` must be more than the 5 seconds"),
+        ("worker", "here:1", 5, "`worker_patience` must be more than the 5 seconds"),
     ],
 )
 def test_what_no_cluster_can_be_is_refused(role, address, patience_s, sentence, monkeypatch):
@@ -186,6 +190,39 @@ def test_what_no_cluster_can_be_is_refused(role, address, patience_s, sentence, 
     monkeypatch.delenv("KERASTUNER_TUNER_ID", raising=False)
     with pytest.raises(ValueError, match=re.escape(sentence)):
         Cluster.of(role, address, patience_s)
+
+
+@pytest.mark.parametrize(
+    ("variables", "role", "sentence"),
+    [
+        (
+            {"IP": "127.0.0.1", "PORT": "8000"},
+            None,
+            "KERASTUNER_ORACLE_IP goes with KERASTUNER_TUNER_ID (chief, or a worker's name). "
+            "Received: KERASTUNER_ORACLE_IP=127.0.0.1 alone",
+        ),
+        (
+            {"IP": "127.0.0.1"},
+            "chief",
+            "KERASTUNER_ORACLE_IP goes with KERASTUNER_ORACLE_PORT, a number. Received: None",
+        ),
+    ],
+)
+def test_environment_variables_that_lack_others_are_named(variables, role, sentence, monkeypatch):
+    monkeypatch.delenv("KERASTUNER_TUNER_ID", raising=False)
+    monkeypatch.delenv("KERASTUNER_ORACLE_PORT", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Cluster.of(role, None)
+    assert Cluster.of("alone", None) == Cluster()
+    assert Cluster.of("worker", "127.0.0.1:80").address == "127.0.0.1:80"
+
+
+def test_a_chiefs_host_that_nobody_knows_is_told_from_a_chief_that_is_not_up():
+    Cluster("worker", "localhost:80", "a").require_host()
+    with pytest.raises(OSError, match=r"Received: no-such-host\.invalid, which cannot be resolved"):
+        Cluster("worker", "no-such-host.invalid:80", "a").require_host()
 
 
 def test_a_worker_on_a_machine_called_chief_is_no_chief(monkeypatch):

@@ -11,7 +11,8 @@ from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunS
 from cham_keras.settings import settings_from_dict
 from cham_keras.training import resolve
 from cham_keras.tuning import SearchSpace, wide_space
-from cham_keras.tuning.proposals import OBJECTIVE, Proposals, make_oracle
+from cham_keras.tuning.oracles import OBJECTIVE, make_oracle
+from cham_keras.tuning.proposals import Proposals
 from cham_keras.tuning.search_space import values_in, why_invalid, with_values
 
 # keras-tuner names its threads in the old way.

@@ -2,18 +2,35 @@
 
 import dataclasses
 import shutil
+import socket
 import threading
 
+import grpc
 import keras_tuner
 import pytest
 from shard_making import make_shards
 
 from cham_keras.cli.tune import tune as tune_command
 from cham_keras.data import read_manifest
-from cham_keras.runs import DataSettings, ModelSettings, OptimizerSettings, RunSettings, open_run
+from cham_keras.runs import (
+    DataSettings,
+    ModelSettings,
+    OptimizerSettings,
+    RunSettings,
+    build_model,
+    open_run,
+)
 from cham_keras.settings import read_settings, settings_from_dict
 from cham_keras.training import resolve, train, trained
-from cham_keras.tuning import CHAMHyperModel, SearchSpace, best_trade_offs, tune, tuner
+from cham_keras.tuning import (
+    CHAMHyperModel,
+    Cluster,
+    SearchSpace,
+    best_trade_offs,
+    hyper_model,
+    tune,
+    tuner,
+)
 from cham_keras.tuning.proposals import Proposals
 from cham_keras.tuning.report import trials_table
 
@@ -121,7 +138,7 @@ def test_training_with_the_best_settings_gives_the_trials_accuracy_again(search,
 def test_a_later_trial_scores_as_a_run_of_its_own(search, shards, tmp_path):
     # What one trial leaves behind (seeds, names, an iterator) must not reach the next.
     last = max(search.trials, key=lambda trial: trial.run.name)
-    assert last.run.name == "2"
+    assert last.run.name == "002"
     history = (train(shards, tmp_path / "run", last.settings).folder / "history.csv").read_text()
     assert history == (last.run / "history.csv").read_text()
 
@@ -130,7 +147,7 @@ def test_table_lists_every_trial_the_best_first(search):
     names, _, *rows = rows_of((search.folder / "trials.md").read_text())
     assert names[:4] == ["trial", "kernel_size", "input_kernel_size", "filters"]
     assert names[4:] == [
-        *("parameters", "GFLOP a clip", "ms a clip", "peak GiB"),
+        *("parameters", "MFLOP a clip", "ms a clip", "peak GiB"),
         "validation accuracy",
     ]
     assert len(rows) == len(search.trials) == 3
@@ -205,6 +222,70 @@ def test_a_search_that_has_ended_is_read_and_not_run_again(search, shards, monke
     assert capsys.readouterr().out == ""  # results only go there
 
 
+def test_files_that_are_missing_are_written_again(search, shards, monkeypatch):
+    monkeypatch.delattr(tuner, "trained")
+    names = ("report.md", "trade-offs.png", "trials.md", "best.toml")
+    before = {name: (search.folder / name).read_bytes() for name in names}
+    for name in names:
+        (search.folder / name).unlink()
+    tune(shards, search.folder, TINY, SPACE, max_trials=3)
+    after = {name: (search.folder / name).read_bytes() for name in names}
+    assert {**after, "trade-offs.png": b""} == {**before, "trade-offs.png": b""}
+    assert after["trade-offs.png"].startswith(b"\x89PNG")
+    logs = list((search.folder / "tensorboard").rglob("events*"))
+    assert len(logs) == 3  # none twice
+
+
+def test_a_chief_of_an_ended_search_has_its_results_and_ends(search, shards, monkeypatch):
+    monkeypatch.delattr(tuner, "trained")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    found = tune(
+        *(shards, search.folder, TINY, SPACE),
+        max_trials=3,
+        cluster=Cluster("chief", f"127.0.0.1:{port}"),
+    )
+    assert found == search
+
+
+def test_no_model_is_built_before_its_trial(shards, tmp_path, monkeypatch):
+    built = []
+
+    def noted(settings, *arguments, **others):
+        built.append(settings)
+        return build_model(settings, *arguments, **others)
+
+    monkeypatch.setattr(hyper_model, "build_model", noted)
+    large = SearchSpace(kernel_size=(5,), input_kernel_size=(1,), filters=(4096,))
+    with pytest.raises(ValueError, match="parameters, the limit is 1,000"):
+        tune(shards, tmp_path / "refused", TINY, large, max_parameters=1000)
+    monkeypatch.setattr(tuner, "trained", Training(broken_off=1))
+    with pytest.raises(KeyboardInterrupt):
+        tune(shards, tmp_path / "begun", TINY, large, memory_limit_bytes=2**50)
+    assert built and {(s.filters, s.kernel_size, s.head_units) for s in built} == {(1, 1, 1)}
+
+
+def test_settings_that_make_no_model_are_refused_before_the_first_trial(shards, tmp_path):
+    falling = dataclasses.replace(TINY.model, pooling="max", initial_state="mean")
+    with pytest.raises(ValueError, match="initial_state"):
+        tune(shards, tmp_path / "search", dataclasses.replace(TINY, model=falling), SPACE)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_chief_that_is_away_at_the_end_of_a_trial_is_no_failure_of_it(search, monkeypatch):
+    def away(*arguments):
+        raise grpc.RpcError
+
+    booked = keras_tuner.engine.trial.Trial(keras_tuner.HyperParameters(), "000", "RUNNING")
+    monkeypatch.setattr(tuner.TrainingTuner, "_run_and_update_trial", away)
+    with pytest.raises(grpc.RpcError):
+        tuner.TrainingTuner._try_run_and_update_trial(
+            tuner.TrainingTuner.__new__(tuner.TrainingTuner), booked
+        )
+    assert booked.status == "RUNNING"
+
+
 def test_a_model_that_fails_alone_stands_last_with_its_reason(
     search, shards, tmp_path, monkeypatch
 ):
@@ -233,10 +314,18 @@ def test_a_model_that_fails_alone_stands_last_with_its_reason(
 def test_a_search_without_a_good_trial_says_so(shards, tmp_path, capsys):
     diverging = dataclasses.replace(TINY, optimizer=OptimizerSettings(learning_rate=1e38))
     space = dataclasses.replace(SPACE, kernel_size=(1,), filters=(2,))
-    with pytest.raises(ValueError, match="at least one trial that ends well"):
-        tune(shards, tmp_path / "search", diverging, space)
-    assert "failed: the loss is not finite" in capsys.readouterr().err
+    sentence = (
+        r"at least one trial that ends well. Of 1 in .* none did: the loss is not finite \(1\)"
+    )
+    for _ in range(2):
+        with pytest.raises(ValueError, match=sentence):
+            tune(shards, tmp_path / "search", diverging, space)
+    said = capsys.readouterr().err
+    assert "failed: the loss is not finite" in said
+    assert "Traceback" not in said
     assert not (tmp_path / "search" / "best.toml").exists()
+    _, _, row = rows_of((tmp_path / "search" / "trials.md").read_text())
+    assert row[-1] == "failed: the loss is not finite"
 
 
 def test_damaged_shards_end_the_search_with_their_sentence_and_leave_no_bar(tmp_path):
