@@ -151,8 +151,10 @@ def test_folds_score_each_clip_by_the_run_that_did_not_see_it(tmp_path):
     # Groups of six clips, the last one of three, so that the folds are not alike.
     counts = {"train": 4, "validation": 3, "test": 1}
     shards = make_shards(tmp_path / "shards", clips_per_class=counts)
-    space = SearchSpace(kernel_size=(1,), input_kernel_size=(1,), filters=(2,))
-    search = tune(shards, tmp_path / "search", TINY, space, folds=3)
+    model = dataclasses.replace(TINY.model, name="conv_attention", attention_scale=12.0)
+    settings = dataclasses.replace(TINY, epochs=4, model=model)
+    space = SearchSpace(kernel_size=(1,), input_kernel_size=(1,), filters=(4,))
+    search = tune(shards, tmp_path / "search", settings, space, folds=3)
     (only,) = search.trials
     runs = [open_run(only.run / f"fold-{fold}") for fold in range(3)]
     clips = [run.manifest.split("validation").clips for run in runs]
@@ -172,7 +174,7 @@ def test_folds_score_each_clip_by_the_run_that_did_not_see_it(tmp_path):
     again = train(views / "fold-1", tmp_path / "again", only.settings)
     assert again.metrics()["kept"] == runs[1].metrics()["kept"]
     with pytest.raises(ValueError, match="`folds` must be at least 2. Received: 1"):
-        tune(shards, tmp_path / "other", TINY, space, folds=1)
+        tune(shards, tmp_path / "other", settings, space, folds=1)
 
 
 def test_an_unknown_fault_of_a_trial_is_recorded_and_the_search_goes_on(

@@ -257,7 +257,7 @@ def test_no_model_is_built_before_its_trial(shards, tmp_path, monkeypatch):
         return build_model(settings, *arguments, **others)
 
     monkeypatch.setattr(hyper_model, "build_model", noted)
-    large = SearchSpace(kernel_size=(5,), input_kernel_size=(1,), filters=(4096,))
+    large = SearchSpace(kernel_size=(5,), input_kernel_size=(1,), filters=(64,))
     with pytest.raises(ValueError, match="parameters, the limit is 1,000"):
         tune(shards, tmp_path / "refused", TINY, large, max_parameters=1000)
     monkeypatch.setattr(tuner, "trained", Training(broken_off=1))
