@@ -60,9 +60,9 @@ SMALL_SETTINGS = {
         "SEED": 0,
     },
     "06_export_and_serve": {
-        "CLIPS_PER_CLASS": {"train": 3, "validation": 1, "test": 1},
+        "CLIPS_PER_CLASS": {"train": 2, "validation": 1, "test": 1},
+        "NUM_FRAMES": 12,
         "EPOCHS": 1,
-        "NUM_CALLS": 3,
         "SEED": 0,
     },
     "07_attention": {
