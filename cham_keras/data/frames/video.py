@@ -109,7 +109,10 @@ def read_frames(
         max_frames: stop after this many frames; what comes later in the file is
             then neither decoded nor checked.
         resizing: bring frames to a size on the way from the decoder's colours,
-            which costs a fraction of doing so afterwards.
+            which costs a fraction of doing so afterwards. `resizing` of a backbone gives
+            the pixels that `extract` has computed features of; frames that are resized
+            afterwards are near to them, and so are those of a video of that very size:
+            without resizing, colours are turned into red, green and blue more coarsely.
 
     Yields:
         frames in the order in which they are shown: uint8 arrays (height,
