@@ -15,5 +15,5 @@ case " $* " in
     *) set -- --out "$root/demo" "$@" ;;
 esac
 say "cham demo $*"
-say "Draws clips, trains three models on them and compares them: under five minutes on two cores"
+say "Draws clips, trains three models on them and compares them: about five minutes on two cores"
 exec "$(dirname "$python")/cham" demo "$@"

@@ -1,6 +1,7 @@
 """What holds for all tests: a quiet TensorFlow on the CPU, pictures without a screen."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,19 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real clips in ../shared/data, which are not part of the project")
     return folder
+
+
+@pytest.fixture
+def cham(capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str]]:
+    """Runs the command in this process: exit code and what was said, without line breaks."""
+    from cham_keras.cli.main import run_command
+
+    def run(*arguments: object) -> tuple[int, str]:
+        code = run_command([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, " ".join((captured.err + captured.out).replace("│", " ").split())
+
+    return run
 
 
 @pytest.hookimpl(tryfirst=True)

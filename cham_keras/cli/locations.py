@@ -29,6 +29,9 @@ LocalPath = Annotated[Path, Parameter(converter=_local)]
 def short_names(folders: Sequence[Path]) -> list[str]:
     """What tells folders apart: their paths without the parts that all begin or end with.
 
+    Raises:
+        ValueError: one folder stands there twice.
+
     Example:
     >>> short_names([Path("runs/cham/seed-0"), Path("runs/conv_attention/seed-0")])
     ['cham', 'conv_attention']
@@ -39,6 +42,9 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     if len(set(names)) == len(names):
         return names
     parts = [folder.absolute().parts for folder in folders]
+    for place, of in enumerate(parts):
+        if of in parts[:place]:
+            raise ValueError(f"Each folder must be given once. Received: {folders[place]} twice.")
     shortest = min(map(len, parts))
     same = [len({of[place] for of in parts}) == 1 for place in range(shortest)]
     same_at_end = [len({of[-1 - place] for of in parts}) == 1 for place in range(shortest)]

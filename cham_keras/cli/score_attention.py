@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.markdown import Markdown
 from rich.markup import escape
 
-from cham_keras.cli.locations import Location
+from cham_keras.cli.locations import Location, short_names
 from cham_keras.progress import stdout
 
 
@@ -66,13 +66,9 @@ def score_attention(
     from cham_keras.data.prepare import read_boxes
     from cham_keras.runs import open_run
 
-    if out is not None and len({run.name for run in runs}) < len(runs):
-        raise ValueError(
-            "`--out` wants runs of different names, a folder for each. "
-            f"Received: {', '.join(map(str, runs))}."
-        )
     given = () if boxes is None else read_boxes(boxes)
-    for run in [open_run(folder) for folder in runs]:
+    opened = [open_run(folder) for folder in runs]
+    for name, run in zip(short_names(runs), opened, strict=True):
         scores = score(
             run,
             shards,
@@ -86,7 +82,7 @@ def score_attention(
         )
         folder = run.folder / ATTENTION_FOLDER
         if out is not None:
-            folder = out if len(runs) == 1 else out / run.folder.name
+            folder = out if len(runs) == 1 else out / name
         scores.write(folder)
         stdout.print(Markdown(scores.to_markdown()))
         stdout.print(escape(f"Written to {folder}."), soft_wrap=True)

@@ -4,12 +4,10 @@ Comes in: settings before training, a trained run after it. Goes out: the least 
 training needs, and the measured costs. `tuner` refuses trials by the first and books the second.
 """
 
-import contextlib
-import logging
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,11 +78,10 @@ def measure_cost(runs: Sequence[Run]) -> TrialCost:
         "lengths": np.array([run.num_frames], "int32"),
     }
     seconds = []
-    with _no_word_of_retracing():
-        for _ in range(1 + _CALLS):
-            start = time.perf_counter()
-            model.predict_on_batch(inputs)
-            seconds.append(time.perf_counter() - start)
+    for _ in range(1 + _CALLS):
+        start = time.perf_counter()
+        model.predict_on_batch(inputs)
+        seconds.append(time.perf_counter() - start)
     return TrialCost(
         parameters=model.count_params(),
         operations=useful_operations(run.settings.model, shape, run.num_frames),
@@ -92,21 +89,6 @@ def measure_cost(runs: Sequence[Run]) -> TrialCost:
         peak_memory_bytes=peak,
         train_seconds=sum(run.metrics()["seconds"] for run in runs),
     )
-
-
-@contextlib.contextmanager
-def _no_word_of_retracing() -> Iterator[None]:
-    """Each trial has a model of its own; TensorFlow takes them for one that is traced often."""
-
-    def has_other_words(record: logging.LogRecord) -> bool:
-        return "retracing" not in record.getMessage()
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(has_other_words)
-    try:
-        yield
-    finally:
-        logger.removeFilter(has_other_words)
 
 
 def least_memory_bytes(

@@ -162,7 +162,7 @@ def tune(
         server = stack.enter_context(listening(cluster)) if cluster.role == "chief" else None
         stack.enter_context(opened_search_folder(out, plan, manifest))
         tuner = TrainingTuner(oracle, hyper_model, scored, out, memory_limit_bytes)
-        _mark_runs(tuner, out)
+        mark_runs(out, _search_id(tuner))
         clips = sum(read_manifest(place).split("validation").clips for place in scored)
         books = Books(oracle, hyper_model, out, clips, proposals.first)
         books.write()
@@ -251,10 +251,9 @@ def _check_chief(tuner: TrainingTuner, plan: SearchSettings, cluster: Cluster, o
             f"A worker must have the settings of its chief at {cluster.address}. Received other "
             "ones. Call it with the same options and settings file as the chief."
         )
-    _mark_runs(tuner, out)
+    mark_runs(out, _search_id(tuner))
 
 
-def _mark_runs(tuner: TrainingTuner, out: Path) -> None:
-    search_id = tuner.oracle.get_space().values.get(_SEARCH)
-    if search_id is not None:  # in books of before there is none
-        mark_runs(out, str(search_id))
+def _search_id(tuner: TrainingTuner) -> str:
+    """The search's own name: that of its books, where it goes on."""
+    return str(tuner.oracle.get_space().values[_SEARCH])

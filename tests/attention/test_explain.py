@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from cham_keras.attention import AttentionReader, explain_folder, explain_split,
 from cham_keras.attention.clip_choice import spread_over_classes
 from cham_keras.attention.wording import when
 from cham_keras.cli.explain import explain
+from cham_keras.cli.locations import short_names
 from cham_keras.data import (
     Clip,
     ClipList,
@@ -119,6 +121,18 @@ def test_several_runs_stand_side_by_side_in_a_picture_and_a_film(tiny_run, tmp_p
     assert probe_video(tmp_path / "out" / "run-1-comparison.mp4").num_frames == 4
     printed = capsys.readouterr().out
     assert re.search(r"run/1.mp4: run: (\w+), \d+%, other: \1, \d+% \(class: run\)", printed)
+
+
+def test_a_run_is_not_compared_with_itself(tiny_run):
+    folder = tiny_run.run.folder
+    with pytest.raises(ValueError, match="must be given once. Received: .*run twice"):
+        explain([folder, folder], video=tiny_run.clips / "hop" / "1.mp4")
+
+
+def test_runs_of_one_name_are_told_apart_by_what_differs():
+    names = short_names([Path(f"runs/{name}/seed-0") for name in ("cham", "conv", "fc")])
+    assert names == ["cham", "conv", "fc"]
+    assert short_names([Path("a/b/c"), Path("a/c"), Path("d/c")]) == ["a/b", "a", "d"]
 
 
 def test_runs_of_other_classes_are_not_compared(tiny_run, tmp_path):

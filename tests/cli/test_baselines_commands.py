@@ -8,20 +8,7 @@ from cham_keras.baselines import trajectories
 from cham_keras.baselines.linear_classifiers import STRENGTHS
 from cham_keras.baselines.pooling import STATISTICS_OF_POOLING
 from cham_keras.cli import baselines as verb
-from cham_keras.cli.main import run_command
 from cham_keras.data import Clip, ClipList, write_clip_list, write_video
-
-
-@pytest.fixture
-def cham(capsys):
-    """Runs the command in this process: exit code and what was said."""
-
-    def run(*arguments):
-        code = run_command([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, " ".join((captured.err + captured.out).replace("│", " ").split())
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,6 @@ SMALL = ("--epochs", "1", "--model.filters", "2", "--model.head-units", "4")
 TINY = (*SMALL, "--data.num-frames", "4", "--data.batch-size", "8")
 
 
-@pytest.fixture
-def cham(capsys):
-    """Runs the command in this process: exit code and what was said."""
-
-    def run(*arguments):
-        code = run_command([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, " ".join((captured.err + captured.out).replace("│", " ").split())
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     return make_shards(tmp_path_factory.mktemp("data") / "shards")

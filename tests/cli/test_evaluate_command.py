@@ -7,20 +7,7 @@ from export_testing import write_tiny_run
 from results_making import drawn_results
 from shard_making import make_shards
 
-from cham_keras.cli.main import run_command
 from cham_keras.evaluation import read_results, summarize_seeds
-
-
-@pytest.fixture
-def cham(capsys):
-    """Runs the command in this process: exit code and what was said."""
-
-    def run(*arguments):
-        code = run_command([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, " ".join((captured.err + captured.out).split())
-
-    return run
 
 
 @pytest.fixture(scope="module")

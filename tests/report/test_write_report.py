@@ -6,7 +6,6 @@ import re
 import pytest
 from report_testing import HOSTILE_CLASSES, made_up_run, parts_of
 
-from cham_keras.cli.main import run_command
 from cham_keras.data import probe_video
 from cham_keras.evaluation import read_results
 from cham_keras.report import write_report
@@ -15,18 +14,6 @@ from cham_keras.runs import open_run
 
 #: Attributes that a browser fetches something from, or goes to.
 ADDRESSES = ("src", "srcset", "href", "poster", "data", "action", "background", "xlink:href")
-
-
-@pytest.fixture
-def cham(capsys):
-    """Runs the command in this process: exit code and what was said."""
-
-    def run(*arguments):
-        code = run_command([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, " ".join((captured.err + captured.out).split())
-
-    return run
 
 
 @pytest.fixture(scope="module")

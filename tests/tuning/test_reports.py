@@ -1,7 +1,6 @@
 """What is shown of trials: epochs, units, counts, and what is left."""
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import keras_tuner
@@ -17,7 +16,7 @@ from cham_keras.tuning.report import (
     trials_table,
     write_failures,
 )
-from cham_keras.tuning.trial_cost import _no_word_of_retracing, why_too_large
+from cham_keras.tuning.trial_cost import why_too_large
 from cham_keras.tuning.watch import SearchWatch, table_of_trials
 
 # keras-tuner names its threads in the old way.
@@ -173,17 +172,3 @@ def test_names_of_trials_have_one_width_in_every_search(strategy, tmp_path):
         oracle._set_project_dir(tmp_path / str(most), "books")
         assert oracle.create_trial("tuner0").trial_id == "000"
         assert isinstance(oracle, keras_tuner.Oracle)
-
-
-def test_a_warning_of_retracing_alone_is_kept_back(caplog):
-    logger = logging.getLogger("tensorflow")
-    logger.addHandler(caplog.handler)
-    try:
-        with _no_word_of_retracing():
-            logger.warning("5 out of the last %d calls triggered tf.function retracing.", 5)
-            logger.warning("the disk is full")
-        logger.warning("retracing, again")
-    finally:
-        logger.removeHandler(caplog.handler)
-    assert [record.getMessage() for record in caplog.records][:1] == ["the disk is full"]
-    assert "retracing, again" in caplog.text

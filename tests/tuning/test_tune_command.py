@@ -12,7 +12,7 @@ import pytest
 from cyclopts import App
 from shard_making import make_shards
 
-from cham_keras.cli.main import VERBS, run_command
+from cham_keras.cli.main import VERBS
 from cham_keras.cli.tune import tune as tune_command
 from cham_keras.runs import RunSettings
 from cham_keras.settings import flat_settings, settings_to_dict, write_settings
@@ -78,18 +78,6 @@ OF_OTHER_MODELS = {"model.l2", "model.name"}
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     return make_shards(tmp_path_factory.mktemp("data") / "some shards")
-
-
-@pytest.fixture
-def cham(capsys):
-    """Runs the command in this process: exit code and what was said."""
-
-    def run(*arguments):
-        code = run_command([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, " ".join((captured.err + captured.out).replace("│", " ").split())
-
-    return run
 
 
 @pytest.fixture

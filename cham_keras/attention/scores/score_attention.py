@@ -108,12 +108,13 @@ def score_attention(
     root = Path(manifest.clips_root if clips_root is None else clips_root)
     numbers = {clip.id: _frames_of(clip, run.num_frames) for clip in chosen}
     covered = _covered(chosen, numbers, manifest.frame_stride, boxes, root, grid, (height, width))
-    scorer = _Scorer(run, seed, num_shuffles, removal_points)
+    centre = centre_map(*cell_middles(grid, height, width))
+    scorer = _Scorer(run, centre, seed, num_shuffles, removal_points)
     with shard_errors_named():
         for clip, seen in scorer.clips(shards, split, clips, {clip.id for clip in chosen}):
             scorer.add(clip, seen, len(numbers[clip.id]))
     if covered:
-        scorer.add_boxes(covered, centre_map(*cell_middles(grid, height, width)))
+        scorer.add_boxes(covered)
     return scorer.scores(split, chosen, covered)
 
 
@@ -128,8 +129,10 @@ class _Seen:
 class _Scorer:
     """Shows batches to the model and to its shuffled twins, and gathers values of clips."""
 
-    def __init__(self, run: Run, seed: int, num_shuffles: int, removal_points: int) -> None:
-        self.run, self.seed, self.num_shuffles = run, seed, num_shuffles
+    def __init__(
+        self, run: Run, centre: np.ndarray, seed: int, num_shuffles: int, removal_points: int
+    ) -> None:
+        self.run, self.centre, self.seed, self.num_shuffles = run, centre, seed, num_shuffles
         self.model = models.with_attention(run.load_model())
         # One model that takes all weights in turn: it is traced once.
         self.weights = {
@@ -187,13 +190,13 @@ class _Scorer:
                 self.values[measure][name][clip.id] = float(area_under(curve, self.shares))
                 self.curves[measure][name].append(curve)
 
-    def add_boxes(self, covered: dict[str, np.ndarray], centre: np.ndarray) -> None:
+    def add_boxes(self, covered: dict[str, np.ndarray]) -> None:
         """Scores all maps against boxes; frames without a box are nan in `covered`."""
         own = np.concatenate([maps[MODEL][0] for maps in self.maps.values()])
         fixed = {
             MEAN_MAP: own.mean(axis=0),
-            CENTRE: centre,
-            UNIFORM: np.full(centre.shape, 1 / centre.size),
+            CENTRE: self.centre,
+            UNIFORM: np.full(self.centre.shape, 1 / self.centre.size),
         }
         for clip_id, of_clip in covered.items():
             with_box = np.isfinite(of_clip).all(axis=(1, 2))
@@ -276,12 +279,9 @@ class _Scorer:
             # The clip's own numbers, whatever batch it is in.
             rng = np.random.default_rng([self.seed, *clip.id.encode()])
             chance.append(rng.random(maps[MODEL][0].shape[1:]))
-        height, width = maps[MODEL][0].shape[2:]
-        even = cell_middles(FeatureGrid.even(height, width), height, width)
-        centre = np.broadcast_to(centre_map(*even), maps[MODEL][0].shape)
         return {
             MODEL: order_of(maps[MODEL][0]),
-            CENTRE: order_of(centre),
+            CENTRE: order_of(np.broadcast_to(self.centre, maps[MODEL][0].shape)),
             CHANCE: order_of(np.stack(chance)),
             SHUFFLED: order_of(maps[SHUFFLED][0]),
         }
