@@ -12,6 +12,7 @@ import ast
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -196,12 +197,15 @@ def check(path):
     """Executes a notebook in full; prints what differs from what is stored, and counts faults."""
     stored = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
+    start = time.monotonic()
     execute(fresh)
+    seconds = time.monotonic() - start
     found = list(differences(fresh, stored))
     for _, sentence in found:
         print(f"  {sentence}")
     faults = sum(is_fault for is_fault, _ in found)
-    print(f"  {faults} cell(s) are at fault, {len(found) - faults} show what may change.")
+    may_change = len(found) - faults
+    print(f"  {seconds:.0f} s; {faults} cell(s) are at fault, {may_change} show what may change.")
     return faults
 
 

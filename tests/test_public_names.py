@@ -30,7 +30,11 @@ PUBLIC_NAMES = {
     ],
     "cham_keras.attention.scores": [],
     "cham_keras.ablation": ["AblationLine", "AblationSettings", "run_ablation"],
-    "cham_keras.baselines": ["baselines_beside_runs", "pooled_baselines"],
+    "cham_keras.baselines": [
+        "baselines_beside_runs",
+        "pooled_baselines",
+        "read_baselines_beside_run",
+    ],
     "cham_keras.baselines.trajectories": [
         "TrackingSettings",
         "TrajectorySettings",

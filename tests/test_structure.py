@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "tuning": RUNS_AND_ABOVE | {"training"},
     "baselines": RUNS_AND_ABOVE | {"evaluation"},
     "reproduce": RUNS_AND_ABOVE | {"training", "finetuning", "evaluation", "baselines", "recipes"},
-    "report": RUNS_AND_ABOVE | {"evaluation", "attention", "reproduce"},
+    "report": RUNS_AND_ABOVE | {"evaluation", "baselines", "attention", "reproduce"},
     "ablation": RUNS_AND_ABOVE | {"training", "evaluation", "recipes"},
     "demo": RUNS_AND_ABOVE | STAGES | {"baselines"},
     "benchmark": RUNS_AND_ABOVE,

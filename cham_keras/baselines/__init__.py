@@ -9,7 +9,7 @@ trajectories/          point trajectories relative to reference points; `cham tr
 method_folder.py       what each method leaves behind
 """
 
-from cham_keras.baselines.beside_runs import baselines_beside_runs
+from cham_keras.baselines.beside_runs import baselines_beside_runs, read_baselines_beside_run
 from cham_keras.baselines.pooled_baselines import pooled_baselines
 
-__all__ = ["baselines_beside_runs", "pooled_baselines"]
+__all__ = ["baselines_beside_runs", "pooled_baselines", "read_baselines_beside_run"]

@@ -118,6 +118,11 @@ def baselines_beside_runs(
     return found
 
 
+def read_baselines_beside_run(run_folder: Path, split: str = "test") -> BaselinesBesideRuns | None:
+    """What `baselines_beside_runs` has kept in a run folder; None where there is nothing."""
+    return _read(run_folder / EVALUATION_FOLDER / f"{split}{BASELINES_ENDING}")
+
+
 def _fitted(shards: AnyPath | str, split: str) -> BaselinesBesideRuns:
     manifest = read_manifest(shards)
     manifest.split(split)
@@ -157,13 +162,13 @@ def _fitted(shards: AnyPath | str, split: str) -> BaselinesBesideRuns:
     return BaselinesBesideRuns(split, len(training.clips), classifier, tuple(found))
 
 
-def _read(file: Path, checksum: str) -> BaselinesBesideRuns | None:
-    """What was kept of these shards, or None."""
+def _read(file: Path, checksum: str | None = None) -> BaselinesBesideRuns | None:
+    """What was kept, of these shards where a checksum is given, or None."""
     if not file.is_file():
         return None
     try:
         stored = read_json(file)
-        if (stored["form"], stored["shards"]) != (_FORM, checksum):
+        if stored["form"] != _FORM or checksum not in (None, stored["shards"]):
             return None
         rows = tuple(PooledBaseline(**_row(row)) for row in stored["baselines"])
         of_all = {name: stored[name] for name in ("split", "clips_fitted_on", "classifier")}

@@ -36,7 +36,7 @@ def report(
         Run folder that `cham train` has written.
     shards
         Folder of shards with the same classes and features; needed where the split has not been
-        evaluated yet, which is then done first.
+        evaluated yet, or only with an earlier model: that is then done first.
     split
         Name of the split.
     out

@@ -81,6 +81,7 @@ def evaluate(
         split=split,
         frames=figures,
         seed=run.settings.seed,
+        model_sha256=run.model_sha256(),
     )
     results.write(run.folder / EVALUATION_FOLDER, pictures=pictures)
     return results

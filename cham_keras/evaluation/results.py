@@ -51,6 +51,8 @@ class Results:
         split: name of the split.
         frames: figures of single frames; None for a method that scores whole clips.
         seed: seed of the run, and of the draws behind the intervals.
+        model_sha256: checksum of the run's model that gave them, by which a later one is told
+            from it; empty where there is none.
 
     Raises:
         ValueError: the arrays are not of one length, an id comes twice, a label is of no
@@ -72,6 +74,7 @@ class Results:
     split: str = "test"
     frames: FrameFigures | None = None
     seed: int = 0
+    model_sha256: str = ""
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -181,6 +184,8 @@ class Results:
         if self.frames is not None:
             values["frames"] = self.frames.frames
             values["windows"] = self.frames.windows
+        if self.model_sha256:
+            values["model_sha256"] = self.model_sha256
         for name, value in self.point_scores.items():
             values[name] = value
             if name in self.intervals:
@@ -227,6 +232,7 @@ def summarize(
     split: str = "test",
     frames: FrameFigures | None = None,
     seed: int = 0,
+    model_sha256: str = "",
 ) -> Results:
     """Results from the clips of a split, as `data.clips_in_split` gives them.
 
@@ -237,6 +243,7 @@ def summarize(
         split: name of the split.
         frames: figures of single frames, where they are known.
         seed: seed of the run, and of the intervals' draws.
+        model_sha256: as in `Results`.
 
     Raises:
         ValueError: as `Results`.
@@ -250,6 +257,7 @@ def summarize(
         split=split,
         frames=frames,
         seed=seed,
+        model_sha256=model_sha256,
     )
 
 

@@ -88,6 +88,7 @@ def read_results(folder: Path | str, split: str = "test") -> Results:
             split=stored["split"],
             frames=None if frames is None else FrameFigures.from_dict(frames),
             seed=stored["seed"],
+            model_sha256=stored.get("model_sha256", ""),
         )
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path} holds no results: {error} Evaluate again.") from error

@@ -13,10 +13,9 @@ from typing import Any, Literal
 from pydantic import PositiveInt, TypeAdapter
 
 from cham_keras.data import BackboneSpec
-from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.files import read_json, write_json
 from cham_keras.runs import Run, RunSettings
-from cham_keras.runs.run_folder import MODEL_FILE, environment
+from cham_keras.runs.run_folder import environment
 from cham_keras.settings import settings, settings_from_dict
 
 #: Version of the form of `cham.json` that this code writes and reads.
@@ -80,7 +79,7 @@ def describe_run(run: Run) -> Description:
         classes=run.manifest.classes,
         preparation=preparation_of_run(run),
         settings=run.settings,
-        model_sha256=sha256_of_file(run.folder / MODEL_FILE),
+        model_sha256=run.model_sha256(),
         versions=environment()["versions"],
     )
 

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.files import read_json, replacing_file, write_json
 from cham_keras.runs import Run
-from cham_keras.runs.run_folder import EVALUATION_FOLDER, METRICS_FILE, MODEL_FILE, environment
+from cham_keras.runs.run_folder import EVALUATION_FOLDER, METRICS_FILE, environment
 
 CARD_FILE = Path("assets.extra") / "model_card.md"
 
@@ -60,7 +59,7 @@ def model_card(run: Run, folder: Path, batch_sizes: Sequence[int]) -> dict[str, 
     return {
         "model": run.settings.model.name,
         "classes": list(manifest.classes),
-        "checksum": sha256_of_file(run.folder / MODEL_FILE),
+        "checksum": run.model_sha256(),
         "data": {
             "clips_per_class": {
                 name: split.clips_per_class for name, split in manifest.splits.items()

@@ -19,7 +19,6 @@ from cham_keras.data import (
     load_backbone_from_spec,
     read_clip_list,
 )
-from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.data.shards.stored_features import StorageError
 from cham_keras.files import locked_folder, read_json, write_json
 from cham_keras.finetuning.finish import write_tuned_run
@@ -30,7 +29,7 @@ from cham_keras.finetuning.tuned_model import model_from_frames, optimizer_setti
 from cham_keras.paths import AnyPath
 from cham_keras.progress import stderr
 from cham_keras.runs import Run, RunSettings, open_run
-from cham_keras.runs.run_folder import METRICS_FILE, MODEL_FILE
+from cham_keras.runs.run_folder import METRICS_FILE
 from cham_keras.settings import read_settings, write_settings
 from cham_keras.training.resume_state import FitPlan
 from cham_keras.training.run_start import begin_run
@@ -202,10 +201,7 @@ def _empty(out: Path) -> None:
 
 
 def _start(run: Run) -> dict[str, Any]:
-    model = run.folder / MODEL_FILE
-    if not model.is_file():
-        run.load_model()  # raises, and says why
-    return {"run": str(run.folder.absolute()), "model_sha256": sha256_of_file(model)}
+    return {"run": str(run.folder.absolute()), "model_sha256": run.model_sha256()}
 
 
 def _manifest(run: Run, splits: FrameSplits) -> Manifest:

@@ -93,6 +93,7 @@ def evaluate_from_frames(
         classes=manifest.classes,
         split=f"{settings.split}-from-frames",
         seed=run.settings.seed,
+        model_sha256=run.model_sha256(),
     )
     results.write(run.folder / EVALUATION_FOLDER, pictures=pictures)
     return results

@@ -7,6 +7,7 @@ calls it.
 import dataclasses
 from typing import Any
 
+from cham_keras.baselines import read_baselines_beside_run
 from cham_keras.evaluation import Results
 from cham_keras.evaluation.report import SCORE_TITLES
 from cham_keras.files import read_json
@@ -83,6 +84,21 @@ def score_table(results: Results) -> list[Score]:
         said = number(value) if name in _NUMBERS else percent(value)
         rows.append(Score(SCORE_TITLES[name], said, interval(results.intervals.get(name))))
     return rows
+
+
+def best_baseline(run: Run, results: Results) -> str:
+    """What pooled features come to on the same clips; empty where nobody has fitted them."""
+    beside = read_baselines_beside_run(run.folder, results.split)
+    if beside is None:
+        return ""
+    best = beside.baselines[0]
+    ends = interval(best.interval)
+    return (
+        f"A yardstick: {beside.classifier} regression on pooled features recognises "
+        f"{percent(best.clip_accuracy)} of the same clips"
+        f"{f' (95 % interval {ends})' if ends else ''}. The pooling is {best.pooling}, which did "
+        f"best of {len(beside.baselines)} on held-out training clips."
+    )
 
 
 def settings_text(run: Run) -> str:

@@ -33,6 +33,17 @@ def number(value: float | None) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:.3f}"
 
 
+def signed(value: float) -> str:
+    """A difference, three decimals.
+
+    Example:
+
+    >>> signed(0.55008), signed(-0.25)
+    ('+0.550', '−0.250')
+    """
+    return f"{value:+.3f}".replace("-", "\u2212")
+
+
 def interval(ends: Sequence[float] | None, decimals: int = 1) -> str:
     r"""An interval of shares in percent; nothing where there is none.
 

@@ -22,7 +22,13 @@ from cham_keras.report.curves import (
     training_pictures,
 )
 from cham_keras.report.errors import confident_errors
-from cham_keras.report.facts import head_facts, score_table, settings_text, versions_of_run
+from cham_keras.report.facts import (
+    best_baseline,
+    head_facts,
+    score_table,
+    settings_text,
+    versions_of_run,
+)
 from cham_keras.report.films import films_of
 from cham_keras.report.latency import devices, measure_latency
 from cham_keras.report.page import render_page
@@ -63,7 +69,7 @@ def write_report(
     Args:
         run: a finished run.
         shards: shards with the run's features and classes; needed where the split has not
-            been evaluated yet, which is done then.
+            been evaluated yet, or only with an earlier model: it is done then.
         split: name of the split.
         out: the page; `report.html` in the run folder by default. It is replaced.
         num_errors: how many of the most confident errors are shown, each with a film of
@@ -78,13 +84,12 @@ def write_report(
     Raises:
         FileNotFoundError: the split has not been evaluated and there are no shards, or the
             run has no model to measure.
-        ValueError: what was evaluated has other classes than the run, or a file of the run
-            folder holds something else than it should.
+        ValueError: what was evaluated has other classes than the run or was another model,
+            or a file of the run folder holds something else than it should.
     """
     if num_errors < 0:  # before anything takes time
         raise ValueError(f"`num_errors` must be at least 0. Received: {num_errors}.")
     results = _results_of(run, shards, split)
-    scores = read_attention_scores(run.folder)
     errors = confident_errors(results, num_errors)
     if clips_root is None:
         manifest = run.manifest if shards is None else read_manifest(as_path(shards))
@@ -97,6 +102,7 @@ def write_report(
         split=results.split,
         facts=head_facts(run, results),
         scores=score_table(results),
+        baseline=best_baseline(run, results),
         results=results,
         training=training_pictures(run),
         confusion=confusion_of(results),
@@ -107,7 +113,7 @@ def write_report(
         films=films,
         frames_seen=frames_seen_picture(results),
         reliability=reliability_picture(results),
-        attention=scores,
+        attention=read_attention_scores(run),
         latency=timed,
         latency_remark=latency_remark,
         environment=environment(),
@@ -134,6 +140,14 @@ def _results_of(run: Run, shards: AnyPath | str | None, split: str) -> Results:
             )
         return evaluate(run, shards, split)
     results = read_results(run.folder, split)
+    if run.holds_another_model(results.model_sha256):
+        if shards is not None:
+            return evaluate(run, shards, split)
+        raise ValueError(
+            f"{file} must be of the model that the run holds. Received: results of an earlier "
+            f"one. `cham evaluate {run.folder} --shards SHARDS --split {split}` writes it anew, "
+            "and so does `cham report` with --shards."
+        )
     if results.classes != run.manifest.classes:
         raise ValueError(
             f"{file} must have the classes of the run, {', '.join(run.manifest.classes)}. "

@@ -16,6 +16,7 @@ import keras
 
 from cham_keras.data import Manifest, read_manifest
 from cham_keras.data.shards.manifest import versions_of
+from cham_keras.data.shards.shards import sha256_of_file
 from cham_keras.files import read_json
 from cham_keras.paths import AnyPath
 from cham_keras.runs.settings import RunSettings
@@ -58,17 +59,34 @@ class Run:
         """Loads the trained model."""
         import cham_keras  # noqa: F401  registers the layers
 
+        return keras.saving.load_model(self._model_file())
+
+    def model_sha256(self) -> str:
+        """Checksum of the trained model's file, by which it is known which model was measured."""
+        return sha256_of_file(self._model_file())
+
+    def holds_another_model(self, model_sha256: str) -> bool:
+        """Whether what was measured of a model with this checksum is out of date.
+
+        Args:
+            model_sha256: from `model_sha256`; empty where nobody wrote it down, which is
+                taken for that of this model.
+        """
+        known = bool(model_sha256) and (self.folder / MODEL_FILE).is_file()
+        return known and self.model_sha256() != model_sha256
+
+    def metrics(self) -> dict[str, Any]:
+        """What training ended with."""
+        return read_json(self.folder / METRICS_FILE)
+
+    def _model_file(self) -> Path:
         path = self.folder / MODEL_FILE
         if not path.is_file():
             raise FileNotFoundError(
                 f"The run {self.folder} holds no {MODEL_FILE}: it has not finished. "
                 "The `cham train` that it was begun with goes on with it."
             )
-        return keras.saving.load_model(path)
-
-    def metrics(self) -> dict[str, Any]:
-        """What training ended with."""
-        return read_json(self.folder / METRICS_FILE)
+        return path
 
 
 def open_run(folder: Path) -> Run:

@@ -67,6 +67,9 @@ class DrawnRun(Run):
     def load_model(self):
         return DrawnModel()
 
+    def model_sha256(self):
+        return "that of the drawn model"
+
 
 def drawn_run(folder, shards, short_clips):
     data = DataSettings(num_frames=STEPS, batch_size=4, short_clips=short_clips)
@@ -256,6 +259,7 @@ def test_the_files_agree_with_the_results(run, shards, results):
     assert again.frames == results.frames
     assert again.groups.tolist() == [clip.group for clip in clips_in_split(shards, "test")]
     stored = json.loads((folder / "test.json").read_text())
+    assert stored["model_sha256"] == again.model_sha256 == "that of the drawn model"
     assert stored["clip_accuracy"] == results.scores["clip_accuracy"]
     with (folder / "test.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -9,7 +9,7 @@ from results_making import drawn_results
 
 from cham_keras.evaluation.scores import average_precision
 from cham_keras.report import latency, write_report
-from cham_keras.report.attention_scores import read_attention_scores
+from cham_keras.report.attention_scores import ScoreCell, read_attention_scores
 from cham_keras.report.class_table import class_table
 from cham_keras.report.confusion import clips_of_cells, confusion_of
 from cham_keras.report.errors import confident_errors
@@ -135,39 +135,88 @@ def test_a_class_without_clips_has_a_dash(tmp_path, no_pictures):
 
 def test_attention_scores_are_a_table_of_measures_and_maps(tmp_path, no_pictures):
     run = made_up_run(tmp_path / "run", ("hop", "run"))
-    assert read_attention_scores(run.folder) is None
+    assert read_attention_scores(run) is None
     page = parts_of(write_report(run, latency=False).path)
     command = f"cham score-attention {run.folder} --shards SHARDS --boxes boxes.csv"
     assert command in page.texts("code")
     rows = [
         {"measure": "pointing game", "map": "model", "value": 0.71, "interval": [0.6, 0.8]},
-        {"measure": "pointing game", "map": "uniform", "value": 0.25, "interval": None},
+        {
+            "measure": "pointing game",
+            "map": "uniform",
+            "value": 0.25,
+            "interval": None,
+            "difference": 0.46,
+            "difference_interval": [-0.05, 0.5],
+        },
         {"measure": "<energy>", "map": "model", "value": None, "interval": [None, None]},
     ]
     (run.folder / "attention").mkdir()
     stored = {"schema_version": 1, "split": "test", "clips": 20, "rows": rows}
     (run.folder / "attention" / "scores.json").write_text(json.dumps(stored))
-    scores = read_attention_scores(run.folder)
+    scores = read_attention_scores(run)
+    assert not scores.is_of_another_model
     assert scores.maps == ("model", "uniform")
     assert scores.rows == (
-        ("pointing game", (("0.710", "0.600 to 0.800"), ("0.250", ""))),
-        ("<energy>", (("–", ""), ("–", ""))),
+        (
+            "pointing game",
+            (
+                ScoreCell("0.710", "0.600 to 0.800"),
+                ScoreCell("0.250", "", "+0.460 (\u22120.050 to +0.500)"),
+            ),
+        ),
+        ("<energy>", (ScoreCell("–"), ScoreCell())),
     )
     page = parts_of(write_report(run, latency=False).path)
     [meaning] = [text for text in page.texts("li") if text.startswith("pointing game: ")]
     assert meaning.endswith("higher is better")
     assert {"pointing game", "<energy>", "model", "uniform"} <= set(page.texts("th"))
     assert "0.7100.600 to 0.800" in page.texts("td")  # a line break is between the two
+    assert "0.250model +0.460 (\u22120.050 to +0.500)" in page.texts("td")
     assert command not in page.texts("code")
 
 
 @pytest.mark.parametrize("stored", ["[]", '{"rows": [{"map": "model"}]}', "{"])
 def test_attention_scores_of_another_form_are_refused(tmp_path, stored):
-    (tmp_path / "attention").mkdir()
-    path = tmp_path / "attention" / "scores.json"
+    run = made_up_run(tmp_path / "run", ("hop", "run"))
+    path = run.folder / "attention" / "scores.json"
+    path.parent.mkdir()
     path.write_text(stored)
     with pytest.raises(ValueError, match=rf"{path} must (hold `rows`|be JSON)"):
-        read_attention_scores(tmp_path)
+        read_attention_scores(run)
+
+
+def test_attention_scores_of_an_earlier_model_are_shown_with_a_word(tmp_path, no_pictures):
+    run = made_up_run(tmp_path / "run", ("hop", "run"))
+    (run.folder / "model.keras").write_bytes(b"one")
+    path = run.folder / "attention" / "scores.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"rows": [], "model_sha256": run.model_sha256()}))
+    earlier = "These scores are of an earlier model of this run."
+    page = parts_of(write_report(run, latency=False).path)
+    assert not [text for text in page.texts("p") if text.startswith(earlier)]
+    (run.folder / "model.keras").write_bytes(b"another")
+    page = parts_of(write_report(run, latency=False).path)
+    assert [text for text in page.texts("p") if text.startswith(earlier)]
+
+
+def test_the_best_pooled_baseline_stands_below_the_scores(tmp_path, no_pictures):
+    run = made_up_run(tmp_path / "run", ("hop", "run"))
+    row = {"clip_accuracy": 0.76, "held_out_accuracy": 0.7, "held_out_log_loss": 0.5}
+    rows = [
+        {"pooling": "mean_std", "interval": [0.7, 0.82], **row},
+        {"pooling": "mean", "interval": [None, None], **row, "clip_accuracy": 0.9},
+    ]
+    facts = {"split": "test", "clips_fitted_on": 40, "classifier": "logistic", "baselines": rows}
+    path = run.folder / "evaluation" / "test-baselines.json"
+    path.write_text(json.dumps({"form": 1, "shards": "abc", **facts}))
+    page = parts_of(write_report(run, latency=False).path)
+    said = [text for text in page.texts("p") if text.startswith("A yardstick")]
+    assert said == [
+        "A yardstick: logistic regression on pooled features recognises 76.0 % of the same clips "
+        "(95 % interval 70.0 to 82.0 %). The pooling is mean_std, which did best of 2 on held-out "
+        "training clips."
+    ]
 
 
 def test_plot_beside_a_film_says_since_when_the_wrong_class_leads():

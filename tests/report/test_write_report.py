@@ -2,7 +2,9 @@
 
 import base64
 import re
+import shutil
 
+import numpy as np
 import pytest
 from report_testing import HOSTILE_CLASSES, made_up_run, parts_of
 
@@ -195,6 +197,26 @@ def test_results_of_other_classes_are_refused(tmp_path, no_pictures):
     with pytest.raises(ValueError, match=r"classes of the run, hop, run\. Received: hop, jump\."):
         write_report(run, latency=False)
     assert not (run.folder / "report.html").exists()
+
+
+def test_results_of_an_earlier_model_are_refused_and_made_anew_from_shards(
+    tiny_run, tiny_report, tmp_path, no_pictures
+):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.run.folder, folder)
+    run = open_run(folder)
+    assert write_report(run, num_errors=0, latency=False).path.is_file()
+    earlier = run.model_sha256()
+    model = run.load_model()
+    model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+    model.save(folder / "model.keras")
+    with pytest.raises(ValueError, match="must be of the model that the run holds"):
+        write_report(run, num_errors=0, latency=False)
+    assert read_results(folder).model_sha256 == earlier
+    write_report(run, tiny_run.shards, num_errors=0, latency=False)
+    results = read_results(folder)
+    assert results.model_sha256 == run.model_sha256() != earlier
+    np.testing.assert_allclose(results.probabilities, 1 / len(results.classes), rtol=1e-6)
 
 
 def test_what_is_broken_off_leaves_the_old_page(tmp_path, monkeypatch, no_pictures):

@@ -52,6 +52,7 @@ class AttentionScores:
 
     Attributes:
         model: name of the model.
+        model_sha256: checksum of its file.
         split: name of the split.
         seed: of draws, orders of chance and shuffles.
         num_shuffles: shuffles that a value of shuffled weights is the mean of.
@@ -64,6 +65,7 @@ class AttentionScores:
     """
 
     model: str
+    model_sha256: str
     split: str
     seed: int
     num_shuffles: int
@@ -126,6 +128,7 @@ class AttentionScores:
         return {
             "schema_version": SCHEMA_VERSION,
             "model": self.model,
+            "model_sha256": self.model_sha256,
             "split": self.split,
             "clips": len(self.clips),
             "clips_with_boxes": self.clips_with_boxes,

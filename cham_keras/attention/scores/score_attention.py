@@ -219,6 +219,7 @@ class _Scorer:
         ]
         return AttentionScores(
             model=self.run.settings.model.name,
+            model_sha256=self.run.model_sha256(),
             split=split,
             seed=self.seed,
             num_shuffles=self.num_shuffles,

@@ -193,6 +193,7 @@ def test_the_command_writes_figures_tables_and_a_picture(tiny_run, boxes, tmp_pa
     assert "pointing game" in capsys.readouterr().out
     written = json.loads((out / "scores.json").read_text())
     assert written["clips"] == 6
+    assert written["model_sha256"] == tiny_run.run.model_sha256()
     assert written["clips_with_boxes"] == 3
     (row,) = [
         row for row in written["rows"] if (row["measure"], row["map"]) == ("pointing game", "model")
