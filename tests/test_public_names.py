@@ -100,6 +100,7 @@ PUBLIC_NAMES = {
         "VIDEO_SUFFIXES",
         "VideoInfo",
         "clips_in_folder",
+        "frame_at",
         "is_image_folder",
         "probe_clip",
         "probe_video",

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from rich.markdown import Markdown
 from rich.markup import escape
 
+from cham_keras.cli.locations import short_names
 from cham_keras.progress import stdout
 
 
@@ -16,8 +17,8 @@ def paired(
     *,
     against: Annotated[list[Path], Parameter(consume_multiple=True, negative=())],
     split: str = "test",
-    name: str = "A",
-    against_name: str = "B",
+    name: str | None = None,
+    against_name: str | None = None,
     out: Path | None = None,
 ) -> None:
     """Compare two methods on the same clips, from what `cham evaluate` wrote.
@@ -41,15 +42,17 @@ def paired(
     split
         Name of the split.
     name
-        What the first method is called.
+        What the first method is called; of one run, its folder's name by default.
     against_name
-        What the second is called.
+        What the second is called; the same.
     out
         Folder for SPLIT-paired.json and .md.
     """
     from cham_keras.evaluation import compare_folders
 
-    comparison = compare_folders(runs, against, split, (name, against_name))
+    is_one_each = len(runs) == len(against) == 1
+    first, second = short_names([*runs, *against]) if is_one_each else ("A", "B")
+    comparison = compare_folders(runs, against, split, (name or first, against_name or second))
     stdout.print(Markdown(comparison.to_markdown()))
     if out is not None:
         comparison.write(out)

@@ -22,6 +22,19 @@ def mirrored_id(clip_id: str) -> str:
     return f"{clip_id}{',' if '#t=' in clip_id else '#'}{_MARK}"
 
 
+def id_of_twin(clip_id: str) -> tuple[str, bool]:
+    """The id of the clip whose frames an id stands for, and whether it stands for mirrored ones.
+
+    Example:
+    >>> id_of_twin("run/1.mp4#t=2,4.5,mirrored"), id_of_twin("run/1.mp4")
+    (('run/1.mp4#t=2,4.5', True), ('run/1.mp4', False))
+    """
+    for ending in (f"#{_MARK}", f",{_MARK}"):
+        if clip_id.endswith(ending):
+            return clip_id.removesuffix(ending), True
+    return clip_id, False
+
+
 @dataclasses.dataclass(frozen=True)
 class MirroredClip(Clip):
     """The mirrored twin of a clip: the same file, each frame flipped left to right."""

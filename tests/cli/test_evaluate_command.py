@@ -121,6 +121,17 @@ def test_two_methods_are_compared(cham, methods, tmp_path):
     assert f"{stored['sentence']}." in (tmp_path / "test-paired.md").read_text()
 
 
+def test_one_run_is_called_as_its_folder(cham, methods):
+    good, poor = methods["good"][0], methods["poor"][0]
+    code, said = cham("paired", good, "--against", poor)
+    assert code == 0
+    assert f"{good.name} beats {poor.name} by " in said
+    code, said = cham("paired", good, "--against", poor, "--name", "mine")
+    assert f"mine beats {poor.name} by " in said
+    code, said = cham("paired", *methods["good"], "--against", *methods["poor"])
+    assert "A beats B by " in said
+
+
 def test_runs_that_are_not_evaluated_are_named(cham, methods, tmp_path):
     code, said = cham("paired", methods["good"][0], "--against", tmp_path)
     assert code == 2

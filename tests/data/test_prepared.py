@@ -86,6 +86,11 @@ def test_boxes_of_an_earlier_call_do_not_stay(prepared, tmp_path):
         ("path,frame,left,top,width,height\na,0,1,2,3,4\nb,0,1,x,3,4\n", "Line 3 .*b, 0, 1, x, 3"),
         ("path,frame,left,top,width,height\na,0.5,1,2,3,4\n", "Line 2"),
         ("path,frame,left,top,width,height\na,0,1,2,3\n", "Line 2 .* None"),
+        ("path,frame,left,top,width,height\na,-1,1,2,3,4\n", "Line 2 .* from 0"),
+        ("path,frame,left,top,width,height\na,0,nan,2,3,4\n", "Line 2 .* four finite numbers"),
+        ("path,frame,left,top,width,height\na,0,1,2,0,4\n", "Line 2 .* are above 0"),
+        ("path,frame,left,top,width,height\na,0,1,2,3,-4\n", "Line 2 .* are above 0"),
+        ("path,frame,left,top,width,height\n", "at least one box. Received: its head alone"),
     ],
 )
 def test_boxes_in_another_form_are_refused(tmp_path, text, message):

@@ -91,8 +91,8 @@ def test_the_bar_shows_all_figures(shards, tmp_path, capsys, monkeypatch, with_q
     train(shards, tmp_path / "run", settings_of(epochs=2, optimizer__accumulation_steps=2))
     said = " ".join(capsys.readouterr().err.split())
     assert re.search(
-        r"training softmax_regression .* 6/6 left \S+ loss \d+\.\d\d acc 0\.\d\d lr 0\.05 "
-        r"wait \d+% \S+ steps/s val 0\.\d\d",
+        r"training softmax_regression .* 6/6 in \S+ loss \d+\.\d\d acc 0\.\d\d val 0\.\d\d "
+        r"\S+ steps/s wait \d+% lr 0\.05",
         said,
     ), said
 

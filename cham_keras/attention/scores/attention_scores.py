@@ -17,6 +17,7 @@ from cham_keras.attention.scores.measures import MEASURES, MODEL, POINTING
 from cham_keras.attention.scores.score_plots import plot_scores
 from cham_keras.data import ClipRecord
 from cham_keras.evaluation.bootstrap import draw_groups, interval
+from cham_keras.evaluation.results_files import without_nan
 from cham_keras.files import replacing_file, write_json
 
 SCORES_JSON, SCORES_TABLE = "scores.json", "scores.md"
@@ -32,7 +33,7 @@ class MapScore:
         measure: a key of `MEASURES`.
         map: the model's own maps, or what they are held against.
         value: mean over the clips that have one.
-        interval: 95 % of it, over draws of groups of clips.
+        interval: 95 % of it, over draws of groups of clips; nan where all are of one group.
         difference: of the model to this map, on the same clips; None for the model itself and
             where a measure is no contest.
         difference_interval: 95 % of it, over the same draws.
@@ -107,17 +108,16 @@ class AttentionScores:
             "|---|---|---|---|",
         ]
         for row in self.rows:
-            value = f"{row.value:.3f} [{row.interval[0]:.3f}, {row.interval[1]:.3f}]"
+            value = _in_words(row.value, row.interval, "")
             difference = ""
             if row.difference is not None and row.difference_interval is not None:
-                low, high = row.difference_interval
-                difference = f"{row.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+                difference = _in_words(row.difference, row.difference_interval, "+")
             lines.append(f"| {row.measure} | {row.map} | {value} | {difference} |")
         lines += [
             "",
-            f"{boxes}Intervals: draws of groups of clips. Shuffled weights: mean of "
-            f"{self.num_shuffles} shuffles; shuffled attention: of the attention's weights "
-            f"alone. Seed {self.seed}.",
+            f"{boxes}{self._intervals_in_words()} Shuffled weights: mean of {self.num_shuffles} "
+            "shuffles (insertion and deletion: of the first); shuffled attention: of the "
+            f"attention's weights alone. Seed {self.seed}.",
             "",
             *(f"- {name}: {MEASURES[name]}." for name in MEASURES if name in self.values),
         ]
@@ -135,7 +135,7 @@ class AttentionScores:
             "frames_with_boxes": self.frames_with_boxes,
             "num_shuffles": self.num_shuffles,
             "seed": self.seed,
-            "rows": [dataclasses.asdict(row) for row in self.rows],
+            "rows": [without_nan(dataclasses.asdict(row)) for row in self.rows],
             "shares": self.shares.tolist(),
             "curves": {
                 measure: {name: curve.tolist() for name, curve in of_maps.items()}
@@ -167,6 +167,12 @@ class AttentionScores:
         plot_scores(self, folder / SCORES_PICTURE)
         write_json(folder / SCORES_JSON, self.to_json())
 
+    def _intervals_in_words(self) -> str:
+        groups = len({clip.group for clip in self.clips})
+        if groups < 2:
+            return "No intervals: all clips are of one group."
+        return f"Intervals: draws of {groups} groups of clips."
+
     def _row(
         self, measure: str, name: str, values: np.ndarray, of_model: np.ndarray | None
     ) -> MapScore:
@@ -179,6 +185,15 @@ class AttentionScores:
         """Mean over the clips that have a value, and its interval."""
         known = np.isfinite(values)
         groups = np.array([clip.group for clip in self.clips])[known]
+        if len(set(groups)) < 2:  # nothing says how much another group would differ
+            return float(values[known].mean()), (math.nan, math.nan)
         draws = draw_groups(groups, self.seed)
         drawn = draws.totals(values[known]) / draws.totals(np.ones(known.sum()))
         return float(values[known].mean()), interval(drawn)
+
+
+def _in_words(value: float, ends: tuple[float, float], sign: str) -> str:
+    said = f"{value:{sign}.3f}"
+    if any(map(math.isnan, ends)):
+        return said
+    return f"{said} [{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]"

@@ -16,7 +16,8 @@ import numpy as np
 from cham_keras import models
 from cham_keras.attention.clip_choice import spread_over_classes
 from cham_keras.attention.scores.attention_scores import AttentionScores
-from cham_keras.attention.scores.boxes_on_cells import cell_middles, covered_shares
+from cham_keras.attention.scores.boxes_of_clips import covered_cells
+from cham_keras.attention.scores.boxes_on_cells import cell_middles
 from cham_keras.attention.scores.in_boxes import attention_in_boxes, centre_map, pointing_hits
 from cham_keras.attention.scores.measures import (
     CENTRE,
@@ -38,14 +39,12 @@ from cham_keras.attention.scores.shuffled_weights import shuffle_weights
 from cham_keras.attention.scores.spread import rank_correlations, relative_entropy_of_maps
 from cham_keras.data import (
     ClipRecord,
-    FeatureGrid,
     clip_dataset,
     clips_in_split,
     grid_of_spec,
     read_manifest,
     shard_errors_named,
 )
-from cham_keras.data.frames import probe_clip
 from cham_keras.data.prepare import Box
 from cham_keras.data.reading import frame_sampling
 from cham_keras.paths import AnyPath
@@ -107,7 +106,9 @@ def score_attention(
     height, width = manifest.feature_shape[:2]
     root = Path(manifest.clips_root if clips_root is None else clips_root)
     numbers = {clip.id: _frames_of(clip, run.num_frames) for clip in chosen}
-    covered = _covered(chosen, numbers, manifest.frame_stride, boxes, root, grid, (height, width))
+    in_video = {clip: places * manifest.frame_stride for clip, places in numbers.items()}
+    shape = (height, width)
+    covered = covered_cells(chosen, in_video, boxes, root, grid, shape) if boxes else {}
     centre = centre_map(*cell_middles(grid, height, width))
     scorer = _Scorer(run, centre, seed, num_shuffles, removal_points)
     with shard_errors_named():
@@ -316,47 +317,6 @@ _OWN = (MODEL, SHUFFLED, SHUFFLED_ATTENTION)
 def _frames_of(clip: ClipRecord, num_frames: int) -> np.ndarray:
     """Places of the frames that a clip shows, each once, among those that shards hold."""
     return frame_sampling.uniform(clip.num_frames, num_frames).numpy()
-
-
-def _covered(
-    clips: Sequence[ClipRecord],
-    numbers: dict[str, np.ndarray],
-    frame_stride: int,
-    boxes: Sequence[Box],
-    root: Path,
-    grid: FeatureGrid,
-    cells: tuple[int, int],
-) -> dict[str, np.ndarray]:
-    """By clip, `(steps, height, width)`: the shares of cells in boxes; nan in frames without."""
-    of_frame: dict[str, dict[int, list[Box]]] = defaultdict(lambda: defaultdict(list))
-    for box in boxes:
-        of_frame[box.path][box.frame].append(box)
-    covered = {}
-    for clip in clips:
-        frames = [int(number) * frame_stride for number in numbers[clip.id]]
-        if not any(frame in of_frame.get(clip.id, ()) for frame in frames):
-            continue
-        path = root / clip.id
-        if not path.exists():
-            raise FileNotFoundError(
-                f"There is no video {path}, whose size the boxes are counted in. The clips must "
-                "lie where they were extracted from, or in the folder that --clips-root names."
-            )
-        info = probe_clip(path)
-        size = np.array([info.width, info.height, info.width, info.height])
-        found = np.full((len(frames), *cells), np.nan)
-        for step, frame in enumerate(frames):
-            if here := of_frame[clip.id].get(frame):
-                edges = [(b.left, b.top, b.left + b.width, b.top + b.height) for b in here]
-                found[step] = covered_shares(edges / size, grid, *cells)
-        covered[clip.id] = found
-    if boxes and not covered:
-        raise ValueError(
-            f"At least one box must be of a frame that the model sees. Received: {len(boxes)} "
-            f"boxes of {len(of_frame)} paths, such as {next(iter(of_frame))!r}, and "
-            f"{len(clips)} clips, such as {clips[0].id!r}."
-        )
-    return covered
 
 
 def _check_numbers(num_shuffles: int, removal_points: int) -> None:

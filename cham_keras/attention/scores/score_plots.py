@@ -81,10 +81,12 @@ def _draw_bars(axes: Axes, scores: AttentionScores, measure: str) -> None:
     places = range(len(rows))
     values = np.array([row.value for row in rows])
     ends = np.array([row.interval for row in rows])
+    # Without intervals, where all clips are of one group, there is nothing to draw.
+    reach = np.nan_to_num(np.abs(ends - values[:, None])).T
     axes.barh(
         places,
         values,
-        xerr=np.maximum(np.abs(ends - values[:, None]).T, 0),
+        xerr=reach if reach.any() else None,
         color=[_OF_MODEL if row.map == MODEL else _OF_OTHERS for row in rows],
         error_kw={"elinewidth": 1.2, "capsize": 3},
         height=0.7,
@@ -95,7 +97,7 @@ def _draw_bars(axes: Axes, scores: AttentionScores, measure: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(f"{label}\n(black: 95 % interval)", fontsize=8)
     if measure == CORRELATION:
-        axes.set_xlim(min(-0.1, ends.min() - 0.05), 1.02)
+        axes.set_xlim(min(-0.1, (values - reach[0]).min() - 0.05), 1.02)
         axes.axvline(0, color="black", linewidth=0.8)
     else:
         axes.set_xlim(0, 1.02)

@@ -12,6 +12,7 @@ still_images.py    one still image as an array
 from cham_keras.data.frames.clip_frames import (
     CLIP_SUFFIXES,
     clips_in_folder,
+    frame_at,
     probe_clip,
     read_clip_frames,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Resizing",
     "VideoInfo",
     "clips_in_folder",
+    "frame_at",
     "is_image_folder",
     "probe_clip",
     "probe_video",

@@ -196,6 +196,20 @@ def open_clip(
     return info.frame_rate_hz, _resized(source.frames(numbers), resizing)
 
 
+def frame_at(seconds: float, rate_hz: float) -> int:
+    """The number of the first frame at a time or later, from 0.
+
+    Args:
+        seconds: from the beginning of the file.
+        rate_hz: frames per second.
+
+    Example:
+    >>> frame_at(2.0, 25.0), frame_at(2.01, 25.0)
+    (50, 51)
+    """
+    return math.ceil(seconds * rate_hz - _ROUNDING_FRAMES)
+
+
 def _resized(frames: Iterator[np.ndarray], resizing: Resizing | None) -> Iterator[np.ndarray]:
     return frames if resizing is None else resizing.each(frames)
 
@@ -214,12 +228,9 @@ class _Part:
     def __init__(
         self, path: Path | str, rate_hz: float, start_seconds: float, end_seconds: float | None
     ) -> None:
-        def frame_at(seconds: float) -> int:  # the first one at that time or later
-            return math.ceil(seconds * rate_hz - _ROUNDING_FRAMES)
-
         self.path = path
-        self.first = frame_at(start_seconds)
-        self.end = None if end_seconds is None else frame_at(end_seconds)
+        self.first = frame_at(start_seconds, rate_hz)
+        self.end = None if end_seconds is None else frame_at(end_seconds, rate_hz)
         until = "the end" if end_seconds is None else f"{end_seconds:.10g}"
         self.words = f"{start_seconds:.10g} to {until} seconds at {rate_hz:.6g} frames per second"
         if self.end is not None and self.first >= self.end:

@@ -8,6 +8,7 @@ where the actors are, `boxes.csv`.
 
 import csv
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Literal, get_args
 
@@ -176,7 +177,7 @@ def read_boxes(path: AnyPath | str) -> tuple[Box, ...]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a column is missing, or a cell is no number.
+        ValueError: a column or every box is missing, or a row is no box.
     """
     path = file_in_folder(path, BOXES_FILE)
     if not path.is_file():
@@ -192,10 +193,20 @@ def read_boxes(path: AnyPath | str) -> tuple[Box, ...]:
         for row in reader:
             try:
                 edges = [float(row[name]) for name in names[2:]]
-                boxes.append(Box(row["path"], int(row["frame"]), *edges))
+                boxes.append(_checked(Box(row["path"], int(row["frame"]), *edges)))
             except (TypeError, ValueError):
                 raise ValueError(
-                    f"Line {reader.line_num} of {path} must hold a path and five numbers. "
+                    f"Line {reader.line_num} of {path} must hold a path, the number of a frame "
+                    "from 0, and four finite numbers, of which width and height are above 0. "
                     f"Received: {', '.join(str(row[name]) for name in names)}."
                 ) from None
+    if not boxes:
+        raise ValueError(f"{path} must hold at least one box. Received: its head alone.")
     return tuple(boxes)
+
+
+def _checked(box: Box) -> Box:
+    edges = (box.left, box.top, box.width, box.height)
+    if box.frame < 0 or not all(map(math.isfinite, edges)) or min(edges[2:]) <= 0:
+        raise ValueError(f"{box} is none.")
+    return box

@@ -70,8 +70,9 @@ class ProgressBar(keras.callbacks.Callback):
             self._measure(*self._window)
         # Counted here: `optimizer.iterations` would be a question to the device each time.
         rate = learning_rate_at(self._optimizer, step - 1)
-        note = f"loss {logs['loss']:.2f} acc {logs['clip_accuracy']:.2f} lr {rate:g}"
-        self._bar.update(self._task, completed=step, note=f"{note}{self._speed}{self._validation}")
+        # The end of a note is lost on a narrow terminal.
+        note = f"loss {logs['loss']:.2f} acc {logs['clip_accuracy']:.2f}{self._validation}"
+        self._bar.update(self._task, completed=step, note=f"{note}{self._speed} lr {rate:g}")
 
     def on_epoch_end(self, epoch, logs=None):
         """Takes up the validation's figures."""
@@ -88,7 +89,7 @@ class ProgressBar(keras.callbacks.Callback):
             return
         rate = (self._batches - batches) / self._plan.accumulation_steps / passed
         share = self._wait.share_since(*waited)
-        self._speed = f" wait {share:.0%} {rate:.3g} steps/s"
+        self._speed = f" {rate:.3g} steps/s wait {share:.0%}"
         self._open_window()
 
     def _open_window(self):

@@ -1,6 +1,7 @@
 """The scores of a run: which frames are met by which boxes, and what is written."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -206,6 +207,23 @@ def test_the_command_writes_figures_tables_and_a_picture(tiny_run, boxes, tmp_pa
     assert len(of_clips) == 3
     assert row["value"] == pytest.approx(np.mean(of_clips))
     assert (out / "scores.png").stat().st_size > 10_000
+
+
+def test_one_group_has_no_intervals(scores, tmp_path):
+    clips = tuple(dataclasses.replace(clip, group="one") for clip in scores.clips)
+    of_one = dataclasses.replace(scores, clips=clips)
+    for row, other in zip(of_one.rows, scores.rows, strict=True):
+        assert row.value == other.value
+        assert np.isnan(row.interval).all()
+        assert np.isfinite(other.interval).all()
+    of_one.write(tmp_path)
+    table = (tmp_path / "scores.md").read_text()
+    assert "No intervals: all clips are of one group." in table
+    assert "nan" not in table
+    assert "[" not in table.replace("[95 % interval]", "")
+    stored = json.loads((tmp_path / "scores.json").read_text())
+    assert {tuple(row["interval"]) for row in stored["rows"]} == {(None, None)}
+    assert (tmp_path / "scores.png").stat().st_size > 10_000
 
 
 def test_what_cannot_be_scored_is_an_error_that_says_why(tiny_run, boxes, tmp_path):
