@@ -1,10 +1,16 @@
-"""How much memory this process holds, and has held at most."""
+"""How much memory this process holds, and has held at most; how much the machine has."""
 
+import os
 import resource
 import sys
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
+
+
+def physical_memory_bytes() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def resident_bytes() -> int:

@@ -3,6 +3,7 @@
 finetune.py          the flow, from a run on stored features to a tuned run
 settings.py          how long, how fast, which layers, which frames
 tuned_model.py       the model on frames, compiled; unfreezing.py, two_rate_adam.py: what moves
+step_memory.py       whether a step fits into memory
 frame_batches.py     the clips and their batches
 staged_fit.py        the fit, stage after stage, with the callbacks of `training`
 finish.py            the files of the tuned run

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from cham_keras import models
 from cham_keras.data import (
     ClipList,
     Manifest,
@@ -25,7 +26,9 @@ from cham_keras.finetuning.finish import write_tuned_run
 from cham_keras.finetuning.frame_batches import FrameBatches, FrameSplits, frame_splits
 from cham_keras.finetuning.settings import FinetuningSettings
 from cham_keras.finetuning.staged_fit import StagedFit
+from cham_keras.finetuning.step_memory import require_memory
 from cham_keras.finetuning.tuned_model import model_from_frames, optimizer_settings
+from cham_keras.finetuning.unfreezing import unfreeze
 from cham_keras.paths import AnyPath
 from cham_keras.progress import stderr
 from cham_keras.runs import Run, RunSettings, open_run
@@ -75,8 +78,9 @@ def finetune(
         `cham extract --backbone` takes.
 
     Raises:
-        ValueError: a setting does not fit, the backbone has nothing to train or is not here,
-            the clips do not fit the run, or the folder holds another unfinished tuning.
+        ValueError: a setting does not fit, a step does not fit into memory, the backbone has
+            nothing to train or is not here, the clips do not fit the run, or the folder holds
+            another unfinished tuning.
         FileNotFoundError: the run has no model, or the backbone's weights are gone.
         FileExistsError: the folder holds a finished run or other files.
         NonFiniteLossError: training diverges.
@@ -102,6 +106,9 @@ def finetune(
         splits = frame_splits(clip_list, run.manifest, settings, out / _INDEX_FILE)
         manifest = _manifest(run, splits)
         model = model_from_frames(run, backbone, settings)
+        network, _ = models.parts_of_from_frames(model)
+        unfreeze(network, settings.unfreezing)
+        require_memory(network, settings, run_settings.num_frames)
         unfinished = out / UNFINISHED_FOLDER
         unfinished.mkdir(exist_ok=True)
         write_json(out / _START_FILE, _start(run))

@@ -4,7 +4,6 @@ Comes in: settings before training, a trained run after it. Goes out: the least 
 training needs, and the measured costs. `tuner` refuses trials by the first and books the second.
 """
 
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -111,11 +110,6 @@ def least_memory_bytes(
     layers = 1 + (1 / model.skip if model.name == "cham" else 0)
     states = int(_MAPS_OF_A_LAYER * model.filters * layers)
     return _BYTES * (_COPIES_OF_WEIGHTS * parameters + of_maps * (channels + states))
-
-
-def physical_memory_bytes() -> int:
-    """The memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def why_too_large(least_bytes: int, limit_bytes: int) -> str:

@@ -18,6 +18,7 @@ from rich.live import Live
 
 from cham_keras.data import Manifest, read_manifest, resplit_to_validate
 from cham_keras.paths import AnyPath, as_path
+from cham_keras.process_memory import physical_memory_bytes
 from cham_keras.progress import stderr
 from cham_keras.runs import RunSettings
 from cham_keras.runs.model_size import num_parameters
@@ -37,7 +38,6 @@ from cham_keras.tuning.search_space import (
     with_values,
 )
 from cham_keras.tuning.settings import SearchSettings
-from cham_keras.tuning.trial_cost import physical_memory_bytes
 from cham_keras.tuning.trials import Search
 from cham_keras.tuning.tuner import TrainingTuner
 

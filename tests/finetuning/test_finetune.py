@@ -13,9 +13,12 @@ from frame_testing import IMAGE_SIZE, make_clips
 from cham_keras import models
 from cham_keras.data import clip_dataset, extract, load_backbone, load_backbone_from_spec
 from cham_keras.evaluation import evaluate
-from cham_keras.finetuning import finetune
+from cham_keras.finetuning import finetune, step_memory
 from cham_keras.finetuning.frame_batches import FrameBatches, frame_splits
+from cham_keras.finetuning.settings import UnfreezingSettings
+from cham_keras.finetuning.step_memory import activation_bytes
 from cham_keras.finetuning.tuned_model import compile_stage, model_from_frames
+from cham_keras.finetuning.unfreezing import unfreeze
 from cham_keras.runs import open_run
 from cham_keras.training import TrainingStopped, compile_model
 from cham_keras.training.callbacks.keep_run import KeepRun
@@ -228,6 +231,26 @@ def test_a_setting_that_breaks_its_rule_is_refused(started, tmp_path, values, se
     with pytest.raises(ValueError, match=sentence):
         finetune(run, clips, tmp_path / "out", tuning(**values))
     assert not (tmp_path / "out" / "model.keras").exists()
+
+
+def test_a_step_that_memory_cannot_hold_is_refused_before_it_kills(started, tmp_path, monkeypatch):
+    run, clips, _ = started
+    network = load_backbone_from_spec(run.manifest.backbone).model
+    of_frame = activation_bytes(network)
+    at_once = 4 * run.num_frames * of_frame  # four clips
+    monkeypatch.setattr(step_memory, "physical_memory_bytes", lambda: at_once - 1)
+    sentence = r"4 clips of \d+ frames at once.* --optimizer.accumulation-steps 4 \(a clip at a"
+    with pytest.raises(ValueError, match=sentence):
+        finetune(run, clips, tmp_path / "out", tuning())
+    assert not (tmp_path / "out" / "unfinished").exists()
+    for fits in ({"optimizer": {"accumulation_steps": 2}}, {"frozen_epochs": 2}):
+        step_memory.require_memory(network, tuning(**fits), run.num_frames)
+    step_memory.require_memory(network, tuning(), run.num_frames - 1)
+    with pytest.raises(ValueError, match=r"1 clips .* Pass a smaller --num-frames or"):
+        step_memory.require_memory(network, tuning(batch_size=1), 4 * run.num_frames)
+    # Frozen layers leave nothing behind.
+    unfreeze(network, UnfreezingSettings(from_layer="second"))
+    assert activation_bytes(network) < of_frame
 
 
 def test_clips_that_do_not_fit_are_refused(started, tmp_path):
