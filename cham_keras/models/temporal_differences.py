@@ -96,6 +96,38 @@ class TemporalDifferences(keras.layers.Layer):
         return {**super().get_config(), "kind": self.kind}
 
 
+def split_at_differences(model):
+    """Splits a model behind its temporal differences, to look at or to change what they give.
+
+    Args:
+        model: a model of this package that takes lengths.
+
+    Returns:
+        `(differences, rest)`: a layer or, of a model without differences, a function that gives
+        the features as they are; and a model of `[what that gives, lengths]`, with the same
+        weights.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from cham_keras import models
+    >>> kind = {"temporal_differences": "only", "lengths": True}
+    >>> model = models.cham((None, 7, 7, 8), num_classes=3, filters=4, **kind)
+    >>> differences, rest = split_at_differences(model)
+    >>> features, lengths = np.random.rand(1, 4, 7, 7, 8).astype("float32"), np.array([4], "int32")
+    >>> whole = model.predict_on_batch({"features": features, "lengths": lengths})
+    >>> changes = np.asarray(differences(features))
+    >>> bool(np.allclose(rest.predict_on_batch([changes, lengths]), whole, atol=1e-6))
+    True
+    """
+    layer, lengths = differences_layer(model), model.input["lengths"]
+    if layer is None:
+        return lambda features: features, keras.Model(
+            [model.input["features"], lengths], model.output
+        )
+    return layer, keras.Model([layer.output, lengths], model.output)
+
+
 def differences_layer(model):
     """The layer that takes the temporal differences; None where a model has none."""
     found = [layer for layer in model.layers if isinstance(layer, TemporalDifferences)]

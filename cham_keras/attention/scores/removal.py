@@ -6,7 +6,8 @@ after it alone was shown. `score_attention` calls it.
 
 The measures are those of Petsiuk et al. (RISE, BMVC 2018). There pixels are removed; here
 cells of features are, which is what attention weighs, and what shards hold. A cell that is
-removed holds the clip's mean feature. Neighbouring cells saw some of the same pixels.
+removed holds the clip's mean feature. Neighbouring cells saw some of the same pixels. Of a model
+with temporal differences these are the features: a cell that is removed holds the mean change.
 """
 
 from collections.abc import Callable

@@ -9,6 +9,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -47,6 +48,7 @@ from cham_keras.data import (
 )
 from cham_keras.data.prepare import Box
 from cham_keras.data.reading import frame_sampling
+from cham_keras.models.temporal_differences import split_at_differences
 from cham_keras.paths import AnyPath
 from cham_keras.progress import track
 from cham_keras.runs import Run
@@ -134,7 +136,11 @@ class _Scorer:
         self, run: Run, centre: np.ndarray, seed: int, num_shuffles: int, removal_points: int
     ) -> None:
         self.run, self.centre, self.seed, self.num_shuffles = run, centre, seed, num_shuffles
-        self.model = models.with_attention(run.load_model())
+        trained = run.load_model()
+        self.model = models.with_attention(trained)
+        # Cells come and go behind the differences: a cell that came at one step and went at the
+        # next would be a change where nothing moves.
+        self.differences, self.rest = split_at_differences(trained)
         # One model that takes all weights in turn: it is traced once.
         self.weights = {
             MODEL: [self.model.get_weights()],
@@ -164,7 +170,8 @@ class _Scorer:
         )
         left = iter(clips)
         for inputs, _ in track(batches, f"scoring attention, {split}"):
-            features, lengths = np.asarray(inputs["features"]), np.asarray(inputs["lengths"])
+            features = np.asarray(inputs["features"])
+            lengths = np.asarray(inputs["lengths"]).astype("int32")
             of_batch = [next(left) for _ in lengths]
             wanted = [index for index, clip in enumerate(of_batch) if clip.id in chosen]
             if not wanted:
@@ -252,10 +259,11 @@ class _Scorer:
         }
         self.model.set_weights(self.weights[MODEL][0])
         curves: dict[str, dict[str, np.ndarray]] = {DELETION: {}, INSERTION: {}}
+        changes = _as_numpy(self.differences(features)).astype("float32")
         for name, order in self._orders(maps, clips).items() if len(self.shares) else ():
             curves[DELETION][name], curves[INSERTION][name] = removal_curves(
-                lambda shown: self._outputs(shown, lengths)["probabilities"],
-                features,
+                lambda shown: _as_numpy(self.rest.predict_on_batch([shown, lengths])),
+                changes,
                 lengths,
                 order,
                 self.shares,
@@ -298,9 +306,8 @@ class _Scorer:
         return maps / np.where(sums > 0, sums, 1)
 
     def _outputs(self, features: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
-        inputs = {"features": features, "lengths": lengths.astype("int32")}
-        outputs = self.model.predict_on_batch(inputs)
-        return {name: keras.ops.convert_to_numpy(of) for name, of in outputs.items()}
+        inputs = {"features": features, "lengths": lengths}
+        return {name: _as_numpy(of) for name, of in self.model.predict_on_batch(inputs).items()}
 
     def _shuffled(self, number: int, part: str = "") -> list[np.ndarray]:
         trained = self.model.get_weights()
@@ -312,6 +319,10 @@ class _Scorer:
 
 #: Maps that come from a model and differ from clip to clip.
 _OWN = (MODEL, SHUFFLED, SHUFFLED_ATTENTION)
+
+
+def _as_numpy(values: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(values))
 
 
 def _frames_of(clip: ClipRecord, num_frames: int) -> np.ndarray:

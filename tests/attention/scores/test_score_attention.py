@@ -6,12 +6,20 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cham_keras import models
 from cham_keras.attention import score_attention
 from cham_keras.attention.scores.score_attention import DEFAULT_REMOVAL_POINTS
 from cham_keras.cli.score_attention import score_attention as command
-from cham_keras.data import clip_dataset, clips_in_split
+from cham_keras.data import (
+    Clip,
+    ClipList,
+    clip_dataset,
+    clips_in_split,
+    extract,
+    load_backbone,
+)
 from cham_keras.data.prepare import Box, write_boxes
 from cham_keras.evaluation.evaluate import clip_probabilities
 from cham_keras.runs import DataSettings, ModelSettings, RunSettings
@@ -224,6 +232,34 @@ def test_one_group_has_no_intervals(scores, tmp_path):
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert {tuple(row["interval"]) for row in stored["rows"]} == {(None, None)}
     assert (tmp_path / "scores.png").stat().st_size > 10_000
+
+
+def test_cells_that_come_and_go_are_no_motion(tmp_path):
+    """In stills nothing moves: a model of differences sees the same, whatever is hidden."""
+    rng = np.random.default_rng(0)
+    clips = []
+    for label in ("hop", "run"):
+        for split in ("train", "test"):
+            still = Image.fromarray(rng.integers(0, 256, (48, 48, 3), "uint8"))
+            (tmp_path / label / split).mkdir(parents=True)
+            for number in range(4):
+                still.save(tmp_path / label / split / f"{number}.png")
+            clips.append(Clip(f"{label}/{split}", label, split, f"{label}/{split}"))
+    extract(
+        ClipList(tmp_path, ("hop", "run"), tuple(clips)),
+        tmp_path / "shards",
+        load_backbone("filter_bank"),
+    )
+    settings = RunSettings(
+        epochs=1,
+        model=ModelSettings(name="conv_attention", filters=4, temporal_differences="only"),
+        data=DataSettings(num_frames=4, batch_size=2),
+    )
+    run = train(tmp_path / "shards", tmp_path / "trained", settings)
+    scores = score_attention(run, tmp_path / "shards", num_shuffles=1)
+    for measure in ("insertion", "deletion"):
+        for curve in scores.curves[measure].values():
+            np.testing.assert_allclose(curve, curve[0], rtol=1e-5)
 
 
 def test_what_cannot_be_scored_is_an_error_that_says_why(tiny_run, boxes, tmp_path):
