@@ -13,7 +13,10 @@ import shutil
 import warnings
 from pathlib import Path
 
-import pdoc.docstrings
+try:
+    import pdoc.docstrings
+except ModuleNotFoundError as error:
+    raise SystemExit('The pages are made by pdoc: pip install -e ".[docs]"') from error
 
 import cham_keras
 

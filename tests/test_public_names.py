@@ -106,6 +106,7 @@ PUBLIC_NAMES = {
         "probe_video",
         "read_clip_frames",
         "read_frames",
+        "require_frame_rate",
         "write_video",
     ],
     "cham_keras.data.prepare": [

@@ -5,7 +5,7 @@ MP4 a clip; of several runs, both show them side by side. `cham explain` calls i
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cham_keras.attention.attention_reader import AttentionReader
@@ -16,7 +16,7 @@ from cham_keras.attention.pictures import write_attention_picture, write_compari
 from cham_keras.attention.video import DEFAULT_FRAME_RATE_HZ, write_attention_video
 from cham_keras.data import clips_in_split, read_manifest
 from cham_keras.data.clip_list import place_of_id
-from cham_keras.data.frames import clips_in_folder
+from cham_keras.data.frames import clips_in_folder, require_frame_rate
 from cham_keras.paths import AnyPath, as_path
 from cham_keras.progress import track
 from cham_keras.runs import Run
@@ -109,9 +109,11 @@ def explain_split(
                 "extracted from, or in the folder that --clips-root names."
             )
     explainer = _Explainer(run, out, weights, frame_rate_hz, layers)
-    names = [clip.id for clip in clips]
-    labels = [clip.label for clip in clips]
-    return list(explainer.explain(root, names, labels))
+    places = explainer.places([clip.id for clip in clips])
+    return [
+        explainer.explain(root, name, base, clip.label)
+        for clip, (name, base) in track(list(zip(clips, places, strict=True)), "drawing attention")
+    ]
 
 
 def explain_video(
@@ -142,8 +144,8 @@ def explain_video(
     """
     explainer = _Explainer(run, out, weights, frame_rate_hz, layers)
     video = Path(video)
-    [explained] = explainer.explain(video.parent, [video.name])
-    return explained
+    [(name, base)] = explainer.places([video.name])
+    return explainer.explain(video.parent, name, base)
 
 
 def explain_folder(
@@ -170,19 +172,31 @@ def explain_folder(
 
     Raises:
         FileNotFoundError: there is no such folder, or no video in it.
-        ValueError: a file cannot be read to its end, or a model has no attention.
+        ValueError: a model has no attention, or a file cannot be read to its end; the pictures
+            of the others are there then.
     """
     folder = Path(folder)
     # What an earlier call wrote beside the videos is none of them.
     names = [
         path.relative_to(folder).as_posix()
         for path in clips_in_folder(folder)
-        if not path.stem.endswith(_WRITTEN)
+        if not (path.stem.endswith(_WRITTEN) and path.with_suffix(".png").is_file())
     ]
     if not names:
         raise FileNotFoundError(f"There is no video in {folder}.")
     explainer = _Explainer(run, out, weights, frame_rate_hz, layers)
-    return list(explainer.explain(folder, names))
+    explained, broken = [], []
+    for name, base in track(explainer.places(names), "drawing attention"):
+        try:
+            explained.append(explainer.explain(folder, name, base))
+        except (OSError, ValueError) as error:
+            broken.append(f"{name}: {error}")
+    if broken:
+        raise ValueError(
+            f"Each file must be a video. Received: {len(broken)} of {len(names)} that cannot be "
+            f"explained. {' '.join(broken)} The pictures of the others lie in {explainer.folder}."
+        )
+    return explained
 
 
 #: How the names of pictures and films end, so that they are never those of a video.
@@ -200,6 +214,7 @@ class _Explainer:
         frame_rate_hz: float,
         layers: bool,
     ) -> None:
+        require_frame_rate(frame_rate_hz)
         runs = _named(run)
         first = next(iter(runs.values()))
         if len(runs) > 1 and layers:
@@ -219,27 +234,20 @@ class _Explainer:
             name: AttentionReader(each, weights, layers=layers) for name, each in runs.items()
         }
 
-    def explain(
-        self, root: Path, names: Sequence[str], labels: Sequence[int] | None = None
-    ) -> Iterator[Explanation]:
-        """Reads and draws one clip after the other; labels are those of known classes."""
-        of_clips = [None] * len(names) if labels is None else list(labels)
-        todo = list(zip(names, of_clips, _paths(self.folder, names), strict=True))
-        for name, label, base in track(todo, "drawing attention"):
-            path, start, end = place_of_id(name)
-            yield self._write(
-                {
-                    run: reader.read(
-                        root / path,
-                        label=label,
-                        name=name,
-                        start_seconds=start,
-                        end_seconds=end,
-                    )
-                    for run, reader in self.readers.items()
-                },
-                base,
+    def places(self, names: Sequence[str]) -> list[tuple[str, Path]]:
+        """Each clip's name, and the path without an ending that its files get."""
+        return list(zip(names, _paths(self.folder, names), strict=True))
+
+    def explain(self, root: Path, name: str, base: Path, label: int | None = None) -> Explanation:
+        """Reads and draws a clip; the label is that of a known class."""
+        path, start, end = place_of_id(name)
+        looks = {
+            run: reader.read(
+                root / path, label=label, name=name, start_seconds=start, end_seconds=end
             )
+            for run, reader in self.readers.items()
+        }
+        return self._write(looks, base)
 
     def _write(self, looks: dict[str, ClipAttention], base: Path) -> Explanation:
         ending = _WRITTEN[len(looks) > 1]

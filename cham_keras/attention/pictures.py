@@ -122,10 +122,11 @@ def _draw(rows: Mapping[str, ClipAttention], path: Path, num_columns: int, one_m
     for axes, step in zip(grid[0], shown, strict=True):
         _show(axes, _for_page(first.frames[step]), caption=when(first, step))
     for row_of_axes, (name, row) in zip(grid[1:], rows.items(), strict=True):
-        for axes, step in zip(row_of_axes, nearest_steps(row, first, shown), strict=True):
+        nearest = nearest_steps(row, first, shown)
+        for axes, step, of_first in zip(row_of_axes, nearest, shown, strict=True):
             of_state = name.startswith(_STATE_OF) and one_model
             caption = "" if of_state else top_class(row, row.probabilities[step], line_length=20)
-            if row.frame_numbers[step] not in first.frame_numbers[shown]:
+            if row.frame_numbers[step] != first.frame_numbers[of_first]:
                 caption = f"({when(row, step)})\n{caption}"
             frame = _for_page(row.frames[step])
             _show(axes, overlay(frame, row.relative_maps[step], top, row.grid), caption)

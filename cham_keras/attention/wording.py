@@ -41,8 +41,8 @@ def top_class(
 
 
 def clip_name(clip_attention: ClipAttention, line_length: int = 70) -> str:
-    """The clip's name; of a long one, its end."""
-    name = clip_attention.name
+    """The clip's name; of a long one, its end; of bytes that are no text, question marks."""
+    name = clip_attention.name.encode("utf-8", "replace").decode()
     return name if len(name) <= line_length else f"…{name[1 - line_length :]}"
 
 

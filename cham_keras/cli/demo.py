@@ -87,6 +87,11 @@ All took {results["seconds"]:.0f} s.
 {out}/pictures      where the models look (PNG, MP4), training curves, confusion matrix
 {out}/{results["export"]}   the SavedModel for TF Serving
 
+A run as one page, with its errors as films; the SavedModel behind TF Serving's APIs:
+
+    cham report {out}/runs/cham --shards {out}/shards
+    cham serve {out}/{Path(results["export"]).parent}
+
 With videos of your own, in folders named after their classes:
 
     cham prepare folder VIDEOS --out clips

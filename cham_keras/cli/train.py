@@ -1,7 +1,7 @@
 """`cham train`: shards and settings in, a run folder out."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -9,6 +9,9 @@ from rich.markup import escape
 from cham_keras.cli.locations import Location
 from cham_keras.progress import stderr, stdout
 from cham_keras.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from cham_keras.runs import Run
 
 
 def train(
@@ -76,8 +79,26 @@ def train(
         f"{metrics['epochs']} epochs in {metrics['seconds']:.0f} s"
     )
     stdout.print(f"kept epoch {metrics['kept_epoch']}: {kept}")
+    if ties := _ties(finished):
+        stdout.print(
+            f"{ties} epochs have this validation accuracy, and the first is kept. Where the "
+            "validation clips are few, --monitor loss tells epochs apart.",
+            soft_wrap=True,
+        )
     stdout.print(
         escape(f"The run lies in {out}. Next: cham evaluate {out} --shards {shards}"),
         soft_wrap=True,
     )
     return 0
+
+
+def _ties(run: "Run") -> int:
+    """How many epochs have the best validation accuracy, which decides; 0 where one has it."""
+    from cham_keras.evaluation.plots import read_history
+    from cham_keras.runs.run_folder import HISTORY_FILE
+
+    accuracies = read_history(run.folder / HISTORY_FILE).get("val_clip_accuracy")
+    if accuracies is None or run.settings.monitor != "clip_accuracy":
+        return 0
+    ties = int((accuracies == accuracies.max()).sum())
+    return ties if ties > 1 else 0

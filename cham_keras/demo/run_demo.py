@@ -86,7 +86,7 @@ def run_demo(
     _draw(runs, shards, out / "pictures")
     looks = {name: _score_attention(run, shards, out / "clips") for name, run in runs.items()}
     _say(6, "exporting CHAM as a SavedModel and checking it in another process")
-    exported = export_saved_model(runs["cham"], out / "saved_model")
+    exported = export_saved_model(runs["cham"], out / "saved_model" / "cham")
     parity = check_parity(exported, runs["cham"], shards)
 
     results = {

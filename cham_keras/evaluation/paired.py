@@ -97,7 +97,10 @@ class PairedComparison:
         doubt = f"({spread}, McNemar p{ensembles} = {self.mcnemar_p:.2g})"
         if points == 0:
             return f"{first} and {second} are level {doubt}"
-        return f"{first} beats {second} by {points:.1f} points {doubt}"
+        if lower > 0:
+            return f"{first} beats {second} by {points:.1f} points {doubt}"
+        # Without an interval (nan) nothing is shown either.
+        return f"{first} is ahead of {second} by {points:.1f} points, not beyond chance {doubt}"
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes and the sentence as plain values."""

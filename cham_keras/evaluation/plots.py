@@ -105,10 +105,15 @@ def _draw_histories(axes: Axes, histories: Mapping[str, Path], figure_name: str)
 
 
 def read_history(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a `history.csv`, a number an epoch."""
+    """The columns of a `history.csv`, a number an epoch; empty before the first epoch's end."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    try:
+        return {name: np.array([float(row[name]) for row in rows]) for name in (rows or [{}])[0]}
+    except TypeError:
+        raise ValueError(
+            f"{path} must hold a number in each column of each epoch. Received: {rows[-1]}."
+        ) from None
 
 
 def save_figure(figure: Figure, path: Path) -> None:

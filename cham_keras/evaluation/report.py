@@ -112,12 +112,12 @@ def _frames_seen(results: Results) -> list[str]:
         lines.append(f"| {steps} | {steps / len(curve):.0%} | {accuracy:.3f} |")
     reached = results.scores["share_of_clip_for_share_of_accuracy"]
     said = [
-        f"{float(share):.0%} of it from {part:.0%} of the clip on"
+        f"{float(share):.0%} of it after {part:.0%} of the clip"
         for share, part in reached.items()
         if not math.isnan(part)
     ]
     if said:
-        lines += ["", f"Of the last accuracy is kept: {', '.join(said)}."]
+        lines += ["", f"The accuracy of whole clips is reached, and kept: {', '.join(said)}."]
     if results.frames.sees_later_frames:
         lines.append(
             "The model's first steps depend on later frames (a start from the clip's mean, for "

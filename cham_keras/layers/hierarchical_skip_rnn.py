@@ -78,9 +78,14 @@ class HierarchicalSkipRNN(keras.layers.Layer):
     ):
         # The cell memories in `initial_state` keep float32 where inputs are in half precision.
         super().__init__(autocast=False, **kwargs)
-        if len(cells) != 2 or not all(isinstance(cell, SpatialCell) for cell in cells):
+        if (
+            not isinstance(cells, list | tuple)
+            or len(cells) != 2
+            or not all(isinstance(cell, SpatialCell) for cell in cells)
+        ):
             raise ValueError(
-                f"`cells` must be two cells of cham_keras.layers. Received: cells={cells!r}"
+                "`cells` must be a list of two cells of cham_keras.layers. "
+                f"Received: cells={cells!r}"
             )
         self.cells = list(cells)
         self.skip = positive_integer(skip, "skip")

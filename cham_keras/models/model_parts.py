@@ -19,10 +19,13 @@ def recurrent_layer(model):
     Raises:
         ValueError: the model is none of `cham_keras.models`, or has no recurrence.
     """
-    if not isinstance(model.output, keras.KerasTensor):
+    # A Sequential that was never called has no outputs yet.
+    output = model.output if getattr(model, "built", False) else None
+    if not isinstance(output, keras.KerasTensor):
         raise ValueError(
             "`model` must have the probabilities as its one output, as the models of "
-            f"cham_keras.models do. Received: a model with the outputs {model.output}"
+            "cham_keras.models do. A layer of one's own model streams by its `step`. "
+            f"Received: {model.name!r} with the outputs {output}"
         )
     layers = {layer.name: layer for layer in model.layers}
     recurrent = layers.get(RECURRENT_LAYER_NAME)

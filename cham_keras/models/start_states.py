@@ -53,7 +53,8 @@ def start_states(streaming_model, batch_size=1):
     if not step.starts_from_zeros and step.learned_start is None:
         raise ValueError(
             "`streaming_model` must start from zeros or from trained states, but this one starts "
-            "from the mean of a clip's features. Take `start_states_from_clip`. "
+            "from the mean of a clip's features. Take `start_states_from_clip` with the model for "
+            "clips, and features. "
             f"Received: streaming_model={streaming_model.name!r}"
         )
     return step.first_states((batch_size, *streaming_model.input["features"].shape[1:]))

@@ -112,7 +112,7 @@ def _of_training(columns: dict[str, np.ndarray], name: str, kept: int | None) ->
         f"{said(values[-1])} in epoch {len(values)}."
     )
     validation = columns.get(f"val_{name}")
-    if validation is not None:
+    if validation is not None and np.isfinite(validation).any():
         best = int(np.nanargmin(validation) if is_loss else np.nanargmax(validation))
         text += (
             f" On the validation clips it is {'lowest' if is_loss else 'highest'} in epoch "

@@ -58,7 +58,9 @@ def head_facts(run: Run, results: Results) -> list[Fact]:
         Fact("Clips from", str(run.manifest.clips_root), is_code=True),
         Fact("Features", f"{backbone.name}, {shape}; {counted(run.num_frames, 'frame')} a clip"),
     ]
-    if "kept_epoch" in metrics:
+    if windows := windows_in_words(results):
+        facts.append(Fact("Score of a clip", f"mean over {windows}"))
+    if "kept_epoch" in metrics and "epochs" in metrics:
         kept = f"{metrics['kept_epoch']} of {metrics['epochs']}"
         validation = metrics.get("kept", {}).get("val_clip_accuracy")
         if validation is not None:
@@ -75,6 +77,14 @@ def head_facts(run: Run, results: Results) -> list[Fact]:
     if environment.get("command"):
         facts.append(Fact("Command", environment["command"], is_code=True))
     return facts
+
+
+def windows_in_words(results: Results) -> str:
+    """How many windows of frames a clip's score is the mean of; empty where it is one."""
+    windows = 1 if results.frames is None else results.frames.windows
+    if windows == 1:
+        return ""
+    return "as many windows as hold every frame" if windows == "all" else f"{windows} windows"
 
 
 def score_table(results: Results) -> list[Score]:
@@ -103,7 +113,7 @@ def best_baseline(run: Run, results: Results) -> str:
 
 def settings_text(run: Run) -> str:
     """The resolved settings as they lie in the run folder."""
-    return (run.folder / SETTINGS_FILE).read_text()
+    return (run.folder / SETTINGS_FILE).read_text(encoding="utf-8")
 
 
 def versions_of_run(run: Run) -> list[Fact]:

@@ -15,8 +15,8 @@ from cham_keras import models
 from cham_keras.attention import AttentionReader, ClipAttention
 from cham_keras.attention.overlay import scale_top_of
 from cham_keras.attention.overlay_video import write_overlay_video
-from cham_keras.attention.video import DEFAULT_FRAME_RATE_HZ
 from cham_keras.data.clip_list import place_of_id
+from cham_keras.data.mirrored_clips import id_of_twin
 from cham_keras.progress import track
 from cham_keras.report.pictures import data_uri
 from cham_keras.runs import Run
@@ -28,14 +28,12 @@ class Film:
 
     Attributes:
         address: the video as a data URI.
-        seconds: how long it plays.
         scale_top: what the brightest colour stands for, in shares of even attention.
         means: the mean so far of each step's probabilities, `(steps, classes)`; the last
-            row is the clip's score.
+            row is the clip's score by one window of frames.
     """
 
     address: str
-    seconds: float
     scale_top: float
     means: np.ndarray
 
@@ -70,7 +68,9 @@ def films_of(
     paths = {clip: root / place_of_id(clip)[0] for clip in clips}
     found = [clip for clip, path in paths.items() if path.exists()]
     missing = {
-        clip: f"There is no video {path}; `--clips-root` names the folder of the videos."
+        clip: "A mirrored clip has no video of its own."
+        if id_of_twin(clip)[1]
+        else f"There is no video {path}; `--clips-root` names the folder of the videos."
         for clip, path in paths.items()
         if clip not in found
     }
@@ -106,7 +106,6 @@ def _film(clip_attention: ClipAttention) -> Film:
     sums = np.cumsum(clip_attention.probabilities, axis=0, dtype=float)
     return Film(
         address=address,
-        seconds=steps / DEFAULT_FRAME_RATE_HZ,
         scale_top=scale_top_of(clip_attention.relative_maps),
         means=sums / np.arange(1, steps + 1)[:, None],
     )

@@ -59,10 +59,9 @@ def measure_latency(run: Run) -> tuple[list[Latency], str]:
     Returns:
         times of a clip and, of a model that can be streamed, of a frame; and a remark,
         empty where there is nothing to remark.
-
-    Raises:
-        FileNotFoundError: the run has no model.
     """
+    if not run.has_model:
+        return [], "The run folder holds no model to measure."
     model = run.load_model()
     frames = run.num_frames
     rng = np.random.default_rng(0)

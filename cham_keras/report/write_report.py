@@ -8,7 +8,8 @@ the latency take the model.
 import dataclasses
 from pathlib import Path
 
-from cham_keras.data import read_manifest
+from cham_keras import models
+from cham_keras.data import clips_in_split, read_manifest
 from cham_keras.evaluation import Results, evaluate, read_results
 from cham_keras.files import replacing_file
 from cham_keras.paths import AnyPath, as_path
@@ -28,12 +29,13 @@ from cham_keras.report.facts import (
     score_table,
     settings_text,
     versions_of_run,
+    windows_in_words,
 )
 from cham_keras.report.films import films_of
 from cham_keras.report.latency import devices, measure_latency
 from cham_keras.report.page import render_page
 from cham_keras.runs import Run
-from cham_keras.runs.run_folder import EVALUATION_FOLDER, environment
+from cham_keras.runs.run_folder import EVALUATION_FOLDER, environment, require_same_features
 
 REPORT_FILE = "report.html"
 
@@ -82,10 +84,10 @@ def write_report(
         where the page is, how large, and what is missing in it.
 
     Raises:
-        FileNotFoundError: the split has not been evaluated and there are no shards, or the
-            run has no model to measure.
-        ValueError: what was evaluated has other classes than the run or was another model,
-            or a file of the run folder holds something else than it should.
+        FileNotFoundError: the split has not been evaluated and there are no shards.
+        ValueError: what was evaluated has other classes than the run, was another model or
+            are other clips than those of the shards, or a file of the run folder holds
+            something else than it should.
     """
     if num_errors < 0:  # before anything takes time
         raise ValueError(f"`num_errors` must be at least 0. Received: {num_errors}.")
@@ -96,6 +98,7 @@ def write_report(
         clips_root = manifest.clips_root
     films = films_of(run, [error.clip for error in errors], clips_root, weights)
     timed, latency_remark = measure_latency(run) if latency else ([], "")
+    scores = read_attention_scores(run)
     html = render_page(
         name=run.folder.resolve().name,
         folder=str(run.folder),
@@ -111,9 +114,11 @@ def write_report(
         precision_recall=precision_recall_picture(results),
         errors=errors,
         films=films,
+        windows=windows_in_words(results),
         frames_seen=frames_seen_picture(results),
         reliability=reliability_picture(results),
-        attention=read_attention_scores(run),
+        attention=scores,
+        has_attention=scores is not None or _may_have_attention(run),
         latency=timed,
         latency_remark=latency_remark,
         environment=environment(),
@@ -128,6 +133,11 @@ def write_report(
     return WrittenReport(path, path.stat().st_size, tuple(filter(None, remarks)))
 
 
+def _may_have_attention(run: Run) -> bool:
+    """Whether scoring the attention can be advised; also where there is no model to ask."""
+    return not run.has_model or models.has_attention(run.load_model())
+
+
 def _results_of(run: Run, shards: AnyPath | str | None, split: str) -> Results:
     """The split's results: those that lie in the run folder, or from an evaluation now."""
     file = run.folder / EVALUATION_FOLDER / f"{split}.json"
@@ -140,6 +150,16 @@ def _results_of(run: Run, shards: AnyPath | str | None, split: str) -> Results:
             )
         return evaluate(run, shards, split)
     results = read_results(run.folder, split)
+    if shards is not None:
+        require_same_features(run, read_manifest(as_path(shards)), shards)
+        clips = tuple(clip.id for clip in clips_in_split(shards, split))
+        if clips != results.clip_ids:
+            raise ValueError(
+                f"The clips of the split {split} of {shards} must be those that {file} is of. "
+                f"Received: {len(clips)} clips for {len(results.clip_ids)} evaluated ones, not the "
+                f"same. `cham evaluate {run.folder} --shards {shards} --split {split}` evaluates "
+                "these."
+            )
     if run.holds_another_model(results.model_sha256):
         if shards is not None:
             return evaluate(run, shards, split)

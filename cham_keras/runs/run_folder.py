@@ -61,6 +61,11 @@ class Run:
 
         return keras.saving.load_model(self._model_file())
 
+    @property
+    def has_model(self) -> bool:
+        """Whether the trained model is there."""
+        return (self.folder / MODEL_FILE).is_file()
+
     def model_sha256(self) -> str:
         """Checksum of the trained model's file, by which it is known which model was measured."""
         return sha256_of_file(self._model_file())
@@ -72,8 +77,7 @@ class Run:
             model_sha256: from `model_sha256`; empty where nobody wrote it down, which is
                 taken for that of this model.
         """
-        known = bool(model_sha256) and (self.folder / MODEL_FILE).is_file()
-        return known and self.model_sha256() != model_sha256
+        return self.has_model and model_sha256 not in ("", self.model_sha256())
 
     def metrics(self) -> dict[str, Any]:
         """What training ended with."""
@@ -81,7 +85,7 @@ class Run:
 
     def _model_file(self) -> Path:
         path = self.folder / MODEL_FILE
-        if not path.is_file():
+        if not self.has_model:
             raise FileNotFoundError(
                 f"The run {self.folder} holds no {MODEL_FILE}: it has not finished. "
                 "The `cham train` that it was begun with goes on with it."

@@ -160,6 +160,26 @@ def test_all_videos_of_a_folder_are_explained_once(tiny_run, tmp_path):
         explain_folder(tiny_run.run, tmp_path / "empty")
 
 
+def test_a_folder_with_a_broken_file_explains_the_others_and_names_it(tiny_run, tmp_path):
+    content = (tiny_run.clips / "hop" / "1.mp4").read_bytes()
+    (tmp_path / "pay-attention.mp4").write_bytes(content)  # a name of the user's own
+    (tmp_path / "bad.mp4").write_bytes(b"no film")
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=r"1 of 2 that cannot be explained. bad.mp4: .*/out"):
+        explain_folder(tiny_run.run, tmp_path, out)
+    assert {path.name for path in out.iterdir()} == {
+        "pay-attention-attention.png",
+        "pay-attention-attention.mp4",
+    }
+
+
+def test_a_rate_that_no_film_has_is_refused_before_anything_is_drawn(tiny_run, tmp_path):
+    video = tiny_run.clips / "hop" / "1.mp4"
+    with pytest.raises(ValueError, match="`frame_rate_hz` must be from 0.01 to 1000"):
+        explain_video(tiny_run.run, video, tmp_path / "out", frame_rate_hz=2000)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_part_of_a_video_is_shown_as_the_shards_hold_it(tiny_run, tmp_path):
     parts = [
         Clip(path="hop/1.mp4", label="hop", split="train", group="b", end_seconds=0.4),

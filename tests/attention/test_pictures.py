@@ -1,5 +1,7 @@
 """Pictures and films: they come out whole, in the right size, and refuse what they cannot show."""
 
+import os
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -68,6 +70,22 @@ def test_models_with_other_numbers_of_steps_are_shown_at_the_nearest_frames(
     write_comparison_picture({"few": few, "many": many}, tmp_path / "a.png")
     expected = [top_class(many, many.probabilities[step], 20) for step in (2, 6)]
     assert shown[-2:] == expected
+
+
+def test_another_frame_than_the_column_s_is_named_also_where_another_column_has_it(
+    make_attention, tmp_path, shown
+):
+    first = make_attention(3, frame_numbers=np.array([0, 4, 10]))
+    other = make_attention(2, frame_numbers=np.array([4, 7]))
+    write_comparison_picture({"first": first, "other": other}, tmp_path / "a.png")
+    named = [caption.startswith("(frame ") for caption in shown[-3:]]
+    assert named == [True, False, True]  # frames 4, 4 and 7 below 0, 4 and 10
+
+
+def test_a_name_of_bytes_that_are_no_text_is_drawn(make_attention, tmp_path):
+    attention = make_attention(name=os.fsdecode(b"bad\xff.mp4"))
+    write_attention_picture(attention, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_each_repeated_frame_of_a_short_clip_is_shown_with_its_own_step(

@@ -2,6 +2,7 @@
 
 import signal
 
+import numpy as np
 import pytest
 from shard_making import make_shards
 from training_testing import called_before, with_quick_model  # noqa: F401  a fixture
@@ -40,6 +41,19 @@ def test_every_new_setting_is_an_option(shards, tmp_path, capsys):
     assert settings.optimizer.weight_decay == 0.01
     assert settings.optimizer.accumulation_steps == 3
     assert settings.checkpoint_minutes == 5
+
+
+@pytest.mark.parametrize("accuracies", [(0.5, 0.75, 0.5), (0.75, 0.5, 0.75), None])
+def test_epochs_that_validation_does_not_tell_apart_are_counted(
+    accuracies, shards, tmp_path, capsys, monkeypatch
+):
+    history = {} if accuracies is None else {"val_clip_accuracy": np.array(accuracies)}
+    monkeypatch.setattr("cham_keras.evaluation.plots.read_history", lambda path: history)
+    for monitor in ("clip_accuracy", "loss"):
+        out = tmp_path / monitor
+        assert cham_train(shards, out, "--epochs", "1", "--monitor", monitor) == 0
+        said = "2 epochs have this validation accuracy" in capsys.readouterr().out
+        assert said == (accuracies == (0.75, 0.5, 0.75) and monitor == "clip_accuracy")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -78,6 +78,13 @@ def test_boxes_of_an_earlier_call_do_not_stay(prepared, tmp_path):
         read_boxes(tmp_path / "out")
 
 
+def test_boxes_that_are_no_text_are_refused_by_name(tmp_path):
+    text = "path,frame,left,top,width,height\né,0,1,1,1,1\n"
+    (tmp_path / "boxes.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"boxes.csv must be UTF-8 text"):
+        read_boxes(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -168,8 +168,8 @@ def test_seeds_that_differ_widen_the_interval():
 @pytest.mark.parametrize(
     ("clips", "a", "b", "beginning"),
     [
-        (10, HITS_A, HITS_B, "A beats B by 30.0 points (95 % interval "),
-        (10, HITS_B, HITS_A, "B beats A by 30.0 points (95 % interval "),
+        (10, HITS_A, HITS_B, "A is ahead of B by 30.0 points, not beyond chance (95 % interval "),
+        (10, HITS_B, HITS_A, "B is ahead of A by 30.0 points, not beyond chance (95 % interval "),
         (
             10,
             HITS_A,
@@ -186,7 +186,7 @@ def test_the_sentence_names_the_winner(clips, a, b, beginning):
 
 def test_the_sentence_turns_interval_and_probability_with_the_winner(comparison):
     other = compare_paired(results_of_hits(HITS_B), results_of_hits(HITS_A))
-    assert other.sentence().replace("B beats A", "A beats B") == comparison.sentence()
+    assert other.sentence().replace("B is ahead of A", "A is ahead of B") == comparison.sentence()
     lower, upper = (100 * end for end in comparison.scores["clip_accuracy"].interval)
     sure = comparison.scores["clip_accuracy"].probability_a_better
     assert f"(95 % interval {lower:.1f} to {upper:.1f}, P = {sure:.2f}, " in comparison.sentence()
@@ -204,7 +204,8 @@ def test_clips_of_one_group_are_compared_without_interval():
     found = compare_paired(results_of_hits(HITS_A, groups), results_of_hits(HITS_B, groups))
     assert math.isnan(found.scores["clip_accuracy"].probability_a_better)
     assert found.sentence() == (
-        "A beats B by 30.0 points (no interval, since all clips are of one group, McNemar p = 0.38)"
+        "A is ahead of B by 30.0 points, not beyond chance (no interval, since all clips are of "
+        "one group, McNemar p = 0.38)"
     )
     assert "– to –" in found.to_markdown()
 

@@ -153,8 +153,10 @@ def test_bad_arguments_of_the_layers_are_named():
         SpatialRNN(ConvLSTMCell(2), return_attention=True)
     with pytest.raises(ValueError, match="`stateful` is not supported"):
         SpatialRNN(ConvLSTMCell(2), stateful=True)
-    with pytest.raises(ValueError, match="`cells` must be two cells"):
+    with pytest.raises(ValueError, match="`cells` must be a list of two cells"):
         HierarchicalSkipRNN(cells[:1])
+    with pytest.raises(ValueError, match=r"list of two cells .* Received: cells=16"):
+        HierarchicalSkipRNN(16)
     with pytest.raises(ValueError, match="`skip` must be a positive integer. Received: skip=0"):
         HierarchicalSkipRNN(cells, skip=0)
     with pytest.raises(ValueError, match="`emit` must be one of 'all', 'updates'"):

@@ -321,7 +321,8 @@ def test_what_cannot_stream_is_refused():
         models.start_states(foreign, 1)
     model = BUILDERS["cham"]()
     step = models.streaming(model)
-    for other in (step, models.with_attention(model)):
+    never_called = keras.Sequential([keras.layers.Dense(3)])
+    for other in (step, models.with_attention(model), never_called):
         with pytest.raises(ValueError, match="must have the probabilities as its one output"):
             models.streaming(other)
     for batch_size in (0, 1.0, True):

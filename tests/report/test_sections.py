@@ -225,7 +225,7 @@ def test_plot_beside_a_film_says_since_when_the_wrong_class_leads():
     means = np.full((5, 3), 0.2)
     means[:, results.classes.index(error.label)] = [0.5, 0.5, 0.4, 0.3, 0.1]
     means[:, results.classes.index(error.predicted)] = [0.4, 0.6, 0.3, 0.5, 0.75]
-    plot = film_plot(error, Film("data:", 1.0, 4.0, means), results.classes)
+    plot = film_plot(error, Film("data:", 4.0, means), results.classes)
     assert plot["alternative"] == f"Mean score so far: {error.predicted} leads from step 4 of 5 on."
     assert plot["predicted"].split()[0] == "0.0,30.0"
     assert plot["predicted"].split()[-1] == "200.0,12.5"
@@ -239,6 +239,7 @@ class _Run:
         self.settings = RunSettings(model=ModelSettings(name=name))
         self.num_frames = 3
         self.manifest = type("Manifest", (), {"feature_shape": (3, 4, 5)})
+        self.has_model = True
 
     def load_model(self):
         sizes = {} if self.settings.model.name == "softmax_regression" else {"filters": 2}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from report_testing import HOSTILE_CLASSES, made_up_run, parts_of
 
-from cham_keras.data import probe_video
-from cham_keras.evaluation import read_results
+from cham_keras.data import Clip, ClipList, extract, load_backbone, probe_video
+from cham_keras.evaluation import evaluate, read_results
 from cham_keras.report import write_report
 from cham_keras.report.wording import percent
 from cham_keras.runs import open_run
@@ -217,6 +217,57 @@ def test_results_of_an_earlier_model_are_refused_and_made_anew_from_shards(
     results = read_results(folder)
     assert results.model_sha256 == run.model_sha256() != earlier
     np.testing.assert_allclose(results.probabilities, 1 / len(results.classes), rtol=1e-6)
+
+
+def test_clips_of_other_shards_are_not_shown_as_these(tiny_run, tiny_report, tmp_path):
+    clips = tuple(
+        Clip(f"{label}/{number}.mp4", label, split, f"{label}/{number}")
+        for label in tiny_run.run.manifest.classes
+        for number, split in ((0, "train"), (1, "test"))
+    )
+    clip_list = ClipList(tiny_run.clips, tiny_run.run.manifest.classes, clips)
+    extract(clip_list, tmp_path / "shards", load_backbone("filter_bank"), frame_stride=2)
+    with pytest.raises(ValueError, match="Received: 3 clips for 6 evaluated ones, not the same"):
+        write_report(tiny_run.run, tmp_path / "shards", out=tmp_path / "a.html", latency=False)
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_run_without_its_model_has_a_page_without_latency(tmp_path, no_pictures):
+    run = made_up_run(tmp_path / "run", ("hop", "run"))
+    page = parts_of(write_report(run).path)
+    assert "The run folder holds no model to measure." in page.texts("p")
+
+
+def test_several_windows_are_said_beside_films_of_one(tiny_run, tiny_report, tmp_path, no_pictures):
+    shutil.copytree(tiny_run.run.folder, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    evaluate(run, tiny_run.shards, windows="all", pictures=False)
+    page = parts_of(write_report(run, latency=False).path)
+    facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert facts["Score of a clip"] == "mean over as many windows as hold every frame"
+    assert [text for text in page.texts("p") if "so their ends may differ" in text]
+    page = parts_of(tiny_report.path)
+    assert "Score of a clip" not in page.texts("dt")
+    assert not [text for text in page.texts("p") if "so their ends may differ" in text]
+
+
+@pytest.mark.parametrize(
+    "history",
+    ["epoch,clip_accuracy,loss\n", "epoch,loss,val_loss\n1,0.5,nan\n2,0.25,nan\n"],
+)
+def test_a_history_that_says_little_is_shown_as_far_as_it_goes(tmp_path, no_pictures, history):
+    run = made_up_run(tmp_path / "run", ("hop", "run"))
+    (run.folder / "history.csv").write_text(history)
+    page = parts_of(write_report(run, latency=False).path)
+    said = [element.attributes["alt"] for element in page.of("img")]
+    assert any("in the first epoch" in text for text in said) == ("0.25" in history)
+
+
+def test_a_torn_history_is_refused_by_name(tmp_path, no_pictures):
+    run = made_up_run(tmp_path / "run", ("hop", "run"))
+    (run.folder / "history.csv").write_text("epoch,clip_accuracy,loss\n1,0.5\n")
+    with pytest.raises(ValueError, match="history.csv must hold a number in each column"):
+        write_report(run, latency=False)
 
 
 def test_what_is_broken_off_leaves_the_old_page(tmp_path, monkeypatch, no_pictures):

@@ -116,8 +116,8 @@ class AttentionScores:
         lines += [
             "",
             f"{boxes}{self._intervals_in_words()} Shuffled weights: mean of {self.num_shuffles} "
-            "shuffles (insertion and deletion: of the first); shuffled attention: of the "
-            f"attention's weights alone. Seed {self.seed}.",
+            "shuffles; shuffled attention: of the attention's weights alone. Seed "
+            f"{self.seed}.",
             "",
             *(f"- {name}: {MEASURES[name]}." for name in MEASURES if name in self.values),
         ]
@@ -135,7 +135,7 @@ class AttentionScores:
             "frames_with_boxes": self.frames_with_boxes,
             "num_shuffles": self.num_shuffles,
             "seed": self.seed,
-            "rows": [without_nan(dataclasses.asdict(row)) for row in self.rows],
+            "rows": [dataclasses.asdict(row) for row in self.rows],
             "shares": self.shares.tolist(),
             "curves": {
                 measure: {name: curve.tolist() for name, curve in of_maps.items()}
@@ -145,12 +145,14 @@ class AttentionScores:
         }
 
     def write(self, folder: Path | str) -> None:
-        """Writes the figures, the table, a row a clip, and the picture.
+        """Writes a row a clip, the table, the picture, and last the figures.
 
         Args:
             folder: where; files of an earlier call are replaced.
         """
         folder = Path(folder)
+        # An older one would vouch for what is only being written.
+        (folder / SCORES_JSON).unlink(missing_ok=True)
         columns = [(measure, name) for measure in self.values for name in self.values[measure]]
         with (
             replacing_file(folder / SCORES_CLIPS) as temporary,
@@ -165,7 +167,7 @@ class AttentionScores:
         with replacing_file(folder / SCORES_TABLE) as temporary:
             temporary.write_text(self.to_markdown(), encoding="utf-8")
         plot_scores(self, folder / SCORES_PICTURE)
-        write_json(folder / SCORES_JSON, self.to_json())
+        write_json(folder / SCORES_JSON, without_nan(self.to_json()))
 
     def _intervals_in_words(self) -> str:
         groups = len({clip.group for clip in self.clips})

@@ -74,7 +74,8 @@ def score_attention(
     """Scores where a run's model looks, and holds it against maps that know nothing.
 
     A clip is shown as evaluation shows it: T evenly spaced frames. Repetitions of a short
-    clip's last frame count nothing.
+    clip's last frame count nothing, but for insertion and deletion, where they count as in the
+    clip's score.
 
     Args:
         run: a finished run of a model with attention.
@@ -99,7 +100,7 @@ def score_attention(
         ValueError: the model has no attention, the shards hold other features or no such
             split, no clip has a box, or a number breaks its rule.
     """
-    _check_numbers(num_shuffles, removal_points)
+    _check_numbers(num_shuffles, removal_points, seed)
     manifest = read_manifest(shards)
     require_same_features(run, manifest, shards)
     clips = clips_in_split(shards, split)
@@ -114,7 +115,8 @@ def score_attention(
     centre = centre_map(*cell_middles(grid, height, width))
     scorer = _Scorer(run, centre, seed, num_shuffles, removal_points)
     with shard_errors_named():
-        for clip, seen in scorer.clips(shards, split, clips, {clip.id for clip in chosen}):
+        seen_clips = scorer.clips(shards, split, clips, {clip.id for clip in chosen})
+        for clip, seen in track(seen_clips, f"scoring attention, {split}", len(chosen)):
             scorer.add(clip, seen, len(numbers[clip.id]))
     if covered:
         scorer.add_boxes(covered)
@@ -150,7 +152,8 @@ class _Scorer:
             ],
         }
         # Squares: the first few cells matter most. Of 7 x 7 cells, 8 points are 0, 1, 4, 9, ...
-        self.shares = np.linspace(0, 1, removal_points) ** 2
+        cells = centre.size
+        self.shares = np.unique(np.round(np.linspace(0, 1, removal_points) ** 2 * cells)) / cells
         self.maps: dict[str, dict[str, list[np.ndarray]]] = {}
         self.values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
         self.curves: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
@@ -169,7 +172,7 @@ class _Scorer:
             short_clips=data.short_clips,
         )
         left = iter(clips)
-        for inputs, _ in track(batches, f"scoring attention, {split}"):
+        for inputs, _ in batches:
             features = np.asarray(inputs["features"])
             lengths = np.asarray(inputs["lengths"]).astype("int32")
             of_batch = [next(left) for _ in lengths]
@@ -260,14 +263,18 @@ class _Scorer:
         self.model.set_weights(self.weights[MODEL][0])
         curves: dict[str, dict[str, np.ndarray]] = {DELETION: {}, INSERTION: {}}
         changes = _as_numpy(self.differences(features)).astype("float32")
-        for name, order in self._orders(maps, clips).items() if len(self.shares) else ():
-            curves[DELETION][name], curves[INSERTION][name] = removal_curves(
-                lambda shown: _as_numpy(self.rest.predict_on_batch([shown, lengths])),
-                changes,
-                lengths,
-                order,
-                self.shares,
-            )
+        for name, orders in self._orders(maps, clips).items() if len(self.shares) else ():
+            found = [
+                removal_curves(
+                    lambda shown: _as_numpy(self.rest.predict_on_batch([shown, lengths])),
+                    changes,
+                    lengths,
+                    order,
+                    self.shares,
+                )
+                for order in orders
+            ]
+            curves[DELETION][name], curves[INSERTION][name] = np.mean(found, axis=0)
         return [
             _Seen(
                 {name: [of[index] for of in shuffles] for name, shuffles in maps.items()},
@@ -282,7 +289,7 @@ class _Scorer:
 
     def _orders(
         self, maps: dict[str, list[np.ndarray]], clips: Sequence[ClipRecord]
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, list[np.ndarray]]:
         """In which cells go or come: by each map, and by chance, anew for each step."""
         chance = []
         for clip in clips:
@@ -290,10 +297,10 @@ class _Scorer:
             rng = np.random.default_rng([self.seed, *clip.id.encode()])
             chance.append(rng.random(maps[MODEL][0].shape[1:]))
         return {
-            MODEL: order_of(maps[MODEL][0]),
-            CENTRE: order_of(np.broadcast_to(self.centre, maps[MODEL][0].shape)),
-            CHANCE: order_of(np.stack(chance)),
-            SHUFFLED: order_of(maps[SHUFFLED][0]),
+            MODEL: [order_of(maps[MODEL][0])],
+            CENTRE: [order_of(np.broadcast_to(self.centre, maps[MODEL][0].shape))],
+            CHANCE: [order_of(np.stack(chance))],
+            SHUFFLED: [order_of(of_shuffle) for of_shuffle in maps[SHUFFLED]],
         }
 
     def _maps(
@@ -301,6 +308,11 @@ class _Scorer:
     ) -> np.ndarray:
         self.model.set_weights(weights)
         maps = self._outputs(features, lengths)["attention"]
+        if not np.isfinite(maps).all():
+            raise ValueError(
+                f"The attention of {self.run.folder} must be finite. Received: maps with nan or "
+                "infinity; the model's weights are broken, or the features are. Train it again."
+            )
         # Padded steps have no attention; theirs are left out later.
         sums = maps.sum(axis=(2, 3), keepdims=True)
         return maps / np.where(sums > 0, sums, 1)
@@ -330,7 +342,9 @@ def _frames_of(clip: ClipRecord, num_frames: int) -> np.ndarray:
     return frame_sampling.uniform(clip.num_frames, num_frames).numpy()
 
 
-def _check_numbers(num_shuffles: int, removal_points: int) -> None:
+def _check_numbers(num_shuffles: int, removal_points: int, seed: int) -> None:
+    if seed < 0:
+        raise ValueError(f"`seed` must be at least 0. Received: {seed}.")
     if num_shuffles < 1:
         raise ValueError(f"`num_shuffles` must be at least 1. Received: {num_shuffles}.")
     if removal_points < 0 or removal_points == 1:

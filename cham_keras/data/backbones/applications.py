@@ -134,7 +134,8 @@ def sha256_of_weights(path: Path) -> str:
     """Checksum of a weights file; a missing file is an error that says what may stand there."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no weights file {path}. `weights` is imagenet, none or the path of a file."
+            f"There is no weights file {path}. `weights` (--weights) is imagenet, none or the path "
+            "of a file; where the file has moved or another machine has it, pass its path here."
         )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

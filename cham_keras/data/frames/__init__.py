@@ -24,6 +24,7 @@ from cham_keras.data.frames.video import (
     VideoInfo,
     probe_video,
     read_frames,
+    require_frame_rate,
     write_video,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "probe_video",
     "read_clip_frames",
     "read_frames",
+    "require_frame_rate",
     "write_video",
 ]

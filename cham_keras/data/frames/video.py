@@ -180,6 +180,12 @@ def _rgb_converter() -> Callable[[Any], Any]:
     return functools.partial(VideoReformatter().reformat, format="rgb24")
 
 
+def require_frame_rate(frame_rate_hz: float) -> None:
+    """Refuses a rate that no film can be written with."""
+    if not 0.01 <= frame_rate_hz <= 1000:
+        raise ValueError(f"`frame_rate_hz` must be from 0.01 to 1000. Received: {frame_rate_hz}.")
+
+
 def write_video(path: Path | str, frames: Iterable[np.ndarray], frame_rate_hz: float) -> None:
     """Encodes frames as a video that common players and browsers play.
 
@@ -209,8 +215,7 @@ def write_video(path: Path | str, frames: Iterable[np.ndarray], frame_rate_hz: f
         raise ValueError(
             f"A video's file must end in one of {', '.join(WRITABLE_SUFFIXES)}. Received: {path}."
         )
-    if not 0.01 <= frame_rate_hz <= 1000:
-        raise ValueError(f"`frame_rate_hz` must be from 0.01 to 1000. Received: {frame_rate_hz}.")
+    require_frame_rate(frame_rate_hz)
     # MPEG-4 stores the rate as a fraction of 16-bit numbers.
     rate = Fraction(frame_rate_hz).limit_denominator(1001)
     with replacing_file(path) as temporary:

@@ -8,6 +8,7 @@ where the actors are, `boxes.csv`.
 
 import csv
 import dataclasses
+import io
 import math
 from collections.abc import Iterable
 from typing import Literal, get_args
@@ -183,7 +184,11 @@ def read_boxes(path: AnyPath | str) -> tuple[Box, ...]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of boxes {path}.")
     names = [field.name for field in dataclasses.fields(Box)]
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be UTF-8 text. Received: {error}.") from None
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         if missing := [name for name in names if name not in (reader.fieldnames or ())]:
             raise ValueError(

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from cham_keras.data import (
 )
 from cham_keras.data.prepare import Box, write_boxes
 from cham_keras.evaluation.evaluate import clip_probabilities
-from cham_keras.runs import DataSettings, ModelSettings, RunSettings
+from cham_keras.runs import DataSettings, ModelSettings, RunSettings, open_run
 from cham_keras.training import train
 
 HEIGHT, WIDTH = 48, 80  # of the films
@@ -234,6 +235,41 @@ def test_one_group_has_no_intervals(scores, tmp_path):
     assert (tmp_path / "scores.png").stat().st_size > 10_000
 
 
+def test_broken_weights_are_refused(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.run.folder, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    model = run.load_model()
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    model.save(tmp_path / "run" / "model.keras")
+    with pytest.raises(ValueError, match="attention of .* must be finite"):
+        score_attention(run, tiny_run.shards)
+
+
+def test_what_is_broken_off_leaves_no_figures_of_an_earlier_call(scores, tmp_path, monkeypatch):
+    scores.write(tmp_path)
+    monkeypatch.setattr(type(scores), "to_markdown", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        scores.write(tmp_path)
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_insertion_and_deletion_of_shuffled_weights_are_means_over_the_shuffles(tiny_run, scores):
+    alone = [
+        score_attention(tiny_run.run, tiny_run.shards, num_shuffles=1, seed=seed) for seed in (0, 1)
+    ]
+    for measure in ("insertion", "deletion"):
+        of_each = [of.values[measure]["shuffled weights"] for of in alone]
+        assert not np.allclose(*of_each)
+        found = scores.values[measure]["shuffled weights"]  # of two shuffles, seed 0
+        np.testing.assert_allclose(found, np.mean(of_each, axis=0), rtol=1e-5)
+
+
+def test_shares_are_those_of_whole_cells(tiny_run):
+    scores = score_attention(tiny_run.run, tiny_run.shards, num_clips=1, removal_points=300)
+    # Squares of 0 to 1 in 300 steps reach all 49 cells but none twice.
+    np.testing.assert_allclose(scores.shares * 49, np.arange(50))
+
+
 def test_cells_that_come_and_go_are_no_motion(tmp_path):
     """In stills nothing moves: a model of differences sees the same, whatever is hidden."""
     rng = np.random.default_rng(0)
@@ -270,6 +306,8 @@ def test_what_cannot_be_scored_is_an_error_that_says_why(tiny_run, boxes, tmp_pa
         score_attention(run, shards, boxes=boxes, clips_root=tmp_path)
     with pytest.raises(ValueError, match="`num_shuffles` must be at least 1. Received: 0"):
         score_attention(run, shards, num_shuffles=0)
+    with pytest.raises(ValueError, match="`seed` must be at least 0. Received: -1"):
+        score_attention(run, shards, seed=-1)
     with pytest.raises(ValueError, match="`removal_points` must be 0, or at least 2. Received: 1"):
         score_attention(run, shards, removal_points=1)
     with pytest.raises(ValueError, match="`num_clips` must be from 1 to 6"):
