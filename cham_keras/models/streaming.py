@@ -59,8 +59,8 @@ def streaming(model):
     >>> outputs["probabilities"].shape, outputs["phase"]
     ((1, 3), array([1], dtype=int32))
     """
+    step = recurrent_step(model)  # says what cannot stream
     clips = features_input(model)
-    step = recurrent_step(model)
     # (batch, time, height, width, channels) -> (batch, height, width, channels)
     features = keras.Input(clips.shape[2:], dtype=clips.dtype, name="features")
     states = {

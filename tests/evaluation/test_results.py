@@ -212,7 +212,7 @@ def test_the_tables_say_what_the_scores_say(results, folder):
     assert "| frame accuracy | 0.750 |  |" in text
     assert "| 2 | 50% | 0.500 |" in text
     assert "50% of it after 50% of the clip" in text
-    assert "90% of it from 75% of the clip on" in text
+    assert "90% of it after 75% of the clip" in text
     stored = json.loads((folder / "test.json").read_text())
     for name, expected in results.point_scores.items():
         assert stored[name] == expected
