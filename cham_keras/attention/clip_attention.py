@@ -22,7 +22,8 @@ class ClipAttention:
         maps: `(time, height, width)`, the attention maps over the grid of features;
             each sums to 1, whatever the model's `attention_scale`.
         probabilities: `(time, classes)`, the softmax of each step.
-        frame_numbers: int `(time,)`, the frames' places in the video, from 0 on.
+        frame_numbers: int `(time,)`, the frames' places in the clip, from 0 on; of a part of a
+            video, from the part's first frame on.
         frame_rate_hz: frames per second of the video; 0 where it is not known, as of a folder
             of images.
         classes: names of the classes.
@@ -93,7 +94,7 @@ class ClipAttention:
 
     @property
     def seconds(self) -> np.ndarray:
-        """When the frames are shown in the video: `(time,)`; nan where the rate is not known."""
+        """When the frames are shown in the clip: `(time,)`; nan where the rate is not known."""
         if self.frame_rate_hz == 0:
             return np.full(len(self.frame_numbers), np.nan)
         return self.frame_numbers / self.frame_rate_hz

@@ -5,6 +5,7 @@ MP4 a clip; of several runs, both show them side by side. `cham explain` calls i
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -202,6 +203,10 @@ def explain_folder(
 #: How the names of pictures and films end, so that they are never those of a video.
 _WRITTEN = ("-attention", "-comparison")
 
+# File systems take 255 bytes, of which endings and temporary names need some.
+_MOST_BYTES_OF_A_NAME = 200
+_KEPT_AT_EACH_END = 24
+
 
 class _Explainer:
     """The readers of the runs, and where and how their attention is drawn."""
@@ -288,10 +293,17 @@ def _paths(folder: Path, names: Sequence[str]) -> list[Path]:
         parts = [part for part in Path(path).with_suffix("").parts if part != ".."]
         if start is not None:
             parts.append(f"{start:g}s" if end is None else f"{start:g}-{end:g}s")
-        name = "-".join(parts)
+        whole = name = _shortened("-".join(parts))
         number = 2
         while folder / name in paths:
-            name = f"{'-'.join(parts)}-{number}"
+            name = f"{whole}-{number}"
             number += 1
         paths.append(folder / name)
     return paths
+
+
+def _shortened(name: str) -> str:
+    """A name that file systems take, whatever its characters and what is put behind it."""
+    if len(os.fsencode(name)) <= _MOST_BYTES_OF_A_NAME:
+        return name
+    return f"{name[:_KEPT_AT_EACH_END]}…{name[-_KEPT_AT_EACH_END:]}"

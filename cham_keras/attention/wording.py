@@ -11,7 +11,7 @@ RIGHT_MARK = "✓"
 
 
 def when(clip_attention: ClipAttention, step: int) -> str:
-    """Which frame a step saw: its number and, where it is known, its time in the video."""
+    """Which frame a step saw: its number and, where it is known, its time in the clip."""
     numbers = clip_attention.frame_numbers
     again = " again" if step > 0 and numbers[step] == numbers[step - 1] else ""
     seconds = clip_attention.seconds[step]

@@ -173,6 +173,18 @@ def test_a_folder_with_a_broken_file_explains_the_others_and_names_it(tiny_run, 
     }
 
 
+def test_videos_deep_in_folders_with_long_names_are_drawn(tiny_run, tmp_path):
+    content = (tiny_run.clips / "hop" / "1.mp4").read_bytes()
+    names = ["ä" * 100, "ä" * 99 + "b"]
+    for name in names:
+        (tmp_path / "videos" / ("d" * 150)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / ("d" * 150) / f"{name}.mp4").write_bytes(content)
+    explained = explain_folder(tiny_run.run, tmp_path / "videos", tmp_path / "out")
+    assert [Path(of.name).stem for of in explained] == sorted(names)
+    assert len({of.picture for of in explained}) == 2
+    assert all(of.picture.is_file() and of.video.is_file() for of in explained)
+
+
 def test_a_rate_that_no_film_has_is_refused_before_anything_is_drawn(tiny_run, tmp_path):
     video = tiny_run.clips / "hop" / "1.mp4"
     with pytest.raises(ValueError, match="`frame_rate_hz` must be from 0.01 to 1000"):
