@@ -247,6 +247,17 @@ def wait_until(page, condition, seconds=10):
 PLAYING = "Array.from(document.querySelectorAll('video'), film => !film.paused)"
 
 
+def test_a_dark_page_is_printed_dark_on_white(opened, tiny_report):
+    page = opened(tiny_report.path, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    for place, wanted in (("body", "rgb(255, 255, 255)"), ("section", "rgb(255, 255, 255)")):
+        style = f"getComputedStyle(document.querySelector('{place}'))"
+        assert page.evaluate(f"{style}.backgroundColor") == wanted
+        assert page.evaluate(f"{style}.color") == "rgb(26, 37, 48)"
+    shown = page.evaluate("document.querySelector('#training img').currentSrc")
+    assert shown == page.evaluate("document.querySelector('#training img').src")  # the light one
+
+
 def test_films_play_while_they_are_in_sight(opened, tiny_report):
     page = opened(tiny_report.path)
     assert not any(page.evaluate(PLAYING))
