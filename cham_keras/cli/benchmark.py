@@ -32,8 +32,8 @@ def benchmark(
     Examples:
 
         cham benchmark --out times
-        cham benchmark --out small --channels 256 --filters 64 --systems hoisted plain_rnn
-        cham benchmark --out all --memory --sweep-batches 1 2 4 8 --sweep-steps 8 16 32
+        cham benchmark --out small --channels 256 --filters 64 --systems hoisted
+        cham benchmark --out all --memory --sweep-batches 1 2 4 --sweep-steps 8 16
         cham --settings sizes.toml benchmark --out times --dtype mixed_bfloat16
 
     Parameters

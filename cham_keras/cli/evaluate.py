@@ -37,7 +37,7 @@ def evaluate(
 
         cham evaluate runs/cham --shards shards
         cham evaluate runs/cham --shards shards --split validation --windows all
-        cham evaluate runs/cham-seed0 runs/cham-seed1 --shards shards --out runs/cham-seeds
+        cham evaluate runs/cham-0 runs/cham-1 --shards shards --out runs/cham-seeds
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def extract(
 
     Example: `cham extract my_clips --out shards/my_videos --backbone resnet50`
 
-    Example: `cham extract my_clips --out shards/mine --backbone my_cnn.keras --scaling torch`
+    Example: `cham extract my_clips --out shards --backbone my_cnn.keras --scaling torch`
 
     Example: `cham extract my_clips --out shards/mine --runner DirectRunner --beam-option
     direct_running_mode=multi_processing --beam-option direct_num_workers=4`

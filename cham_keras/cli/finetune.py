@@ -22,7 +22,7 @@ def finetune(
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     tuning: Annotated[FinetuningSettings, Parameter(name="*")] = FinetuningSettings(),  # noqa: B008
 ) -> None:
-    """Train a run and the CNN below it from frames, end to end.
+    r"""Train a run and the CNN below it from frames, end to end.
 
     The run, on the features of the frozen CNN, is the first stage. Whatever interrupts it,
     the same command goes on where it was. The weights with the best figure over the split
@@ -31,9 +31,9 @@ def finetune(
     Examples:
 
         cham finetune runs/cham --clips my_clips --out runs/tuned
-        cham finetune runs/cham --clips my_clips --out runs/tuned --unfreezing.share 0.3
-            --optimizer.backbone-factor 0.01 --batch-size 4 --optimizer.accumulation-steps 4
-        cham extract my_clips --out shards/tuned --backbone runs/tuned/backbone.keras
+        cham finetune runs/cham --clips my_clips --out runs/tuned --num-frames 8 \
+            --unfreezing.share 0.3 --optimizer.accumulation-steps 8
+        cham extract my_clips --out tuned --backbone runs/tuned/backbone.keras
 
     Parameters
     ----------

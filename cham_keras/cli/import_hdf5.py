@@ -39,7 +39,7 @@ def import_hdf5(
 
     Example: `cham import-hdf5 hmdb51_googlenet --out shards/hmdb51 --classes classes.txt`
 
-    Example: `cham import-hdf5 features.h5 --clips clips.csv --map-shape 7 7 --out shards/mine`
+    Example: `cham import-hdf5 features.h5 --clips clips.csv --map-shape 7 7 --out shards`
 
     Parameters
     ----------

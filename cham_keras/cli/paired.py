@@ -21,7 +21,7 @@ def paired(
     against_name: str | None = None,
     out: Path | None = None,
 ) -> None:
-    """Compare two methods on the same clips, from what `cham evaluate` wrote.
+    r"""Compare two methods on the same clips, from what `cham evaluate` wrote.
 
     Several runs of one side on the same clips are taken for its seeds, runs on other clips for the
     folds of a cross-validation. The interval comes from drawing groups of clips, and seeds where
@@ -30,8 +30,8 @@ def paired(
     Examples:
 
         cham paired runs/cham --against runs/fc
-        cham paired runs/cham-0 runs/cham-1 --against runs/fc-0 runs/fc-1 --name CHAM \
---against-name FC-Attention --out comparison
+        cham paired runs/cham-0 runs/cham-1 --against runs/fc-0 runs/fc-1 \
+            --name CHAM --against-name FC-Attention --out comparison
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from rich.table import Table
 from cham_keras.progress import stdout
 
 
-def recipes(name: str | None = None) -> None:
+def recipes(recipe: str | None = None) -> None:
     """List the recipes, or show one whole.
 
     Examples:
@@ -17,13 +17,13 @@ def recipes(name: str | None = None) -> None:
 
     Parameters
     ----------
-    name
+    recipe
         The recipe to show as the TOML file that it is.
     """
     from cham_keras.recipes import recipe_description, recipe_names, recipe_path
 
-    if name is not None:
-        stdout.print(recipe_path(name).read_text(), markup=False, highlight=False, soft_wrap=True)
+    if recipe is not None:
+        stdout.print(recipe_path(recipe).read_text(), markup=False, highlight=False, soft_wrap=True)
         return
     table = Table("recipe", "what", box=None, padding=(0, 2, 0, 0))
     for known in recipe_names():

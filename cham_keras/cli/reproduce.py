@@ -64,8 +64,8 @@ def reproduce(
     Examples:
 
         cham reproduce ucf-sports --root "ucf action" --out tables/ucf_sports
-        cham reproduce hmdb51 --root hmdb51_org --out tables/hmdb51 --methods cham --seeds 0
-        cham reproduce olympic-sports --root olympic_sports --out tables/olympic --dry-run
+        cham reproduce hmdb51 --root hmdb51_org --out hmdb51 --methods cham --seeds 0
+        cham reproduce olympic-sports --root olympic_sports --out olympic --dry-run
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def compare(
     Examples:
 
         cham compare --root my_clips --out tables/mine --changes small.toml
-        cham compare --root clips.csv --out tables/folds --folds 5 --seeds 0 --seeds 1
+        cham compare --root clips.csv --out folds --folds 5 --seeds 0 --seeds 1
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def score_attention(
     Examples:
 
         cham score-attention runs/cham --shards shards --boxes clips/boxes.csv
-        cham score-attention runs/cham runs/conv_attention --shards shards --removal-points 0
+        cham score-attention runs/cham runs/conv --shards shards --removal-points 0
 
     Parameters
     ----------

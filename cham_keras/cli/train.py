@@ -35,9 +35,9 @@ def train(
     Examples:
 
         cham train shards --out runs/cham
-        cham train shards --out runs/small --model.filters 64 --epochs 30 --data.batch-size 8
-        cham --settings runs/small/settings.toml train shards --out runs/again --seed 1
-        cham train shards --out runs/parts --optimizer.accumulation-steps 8  # less memory
+        cham --settings small_data/cham train shards --out runs/small --monitor loss
+        cham --settings runs/small/settings.toml train shards --out again --seed 1
+        cham train shards --out runs/parts --optimizer.accumulation-steps 8
         cham train shards --out runs/wide --devices all
 
     Parameters

@@ -34,7 +34,7 @@ def trajectories(
 
         cham trajectories my_clips --out runs/trajectories
         cham trajectories my_clips --out runs/trajectories --num-words 1000
-        cham --settings runs/trajectories/settings.toml trajectories my_clips --out runs/again
+        cham --settings trajectories/settings.toml trajectories my_clips --out again
 
     Parameters
     ----------
