@@ -16,4 +16,6 @@ case " $* " in
 esac
 say "cham demo $*"
 say "Draws clips, trains three models on them and compares them: about five minutes on two cores"
-exec "$(dirname "$python")/cham" demo "$@"
+bin="$(dirname "$python")"
+"$bin/cham" demo "$@"
+say "These commands are found after: . $bin/activate"

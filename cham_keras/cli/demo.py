@@ -96,7 +96,7 @@ With videos of your own, in folders named after their classes:
 
     cham prepare folder VIDEOS --out clips
     cham extract clips --out shards --backbone resnet152
-    cham train shards --out run
+    cham --settings small_data/cham train shards --out run --monitor loss
     cham evaluate run --shards shards
     cham explain run --shards shards
     cham report run --shards shards
