@@ -1,6 +1,6 @@
 """How well attention finds the place that matters: the figures of `cham score-attention`.
 
-Comes in: a run folder. Goes out: a table, a measure a row and a kind of map a column.
+Comes in: a run folder. Goes out: a table, a row a measure of a kind of map.
 `write_report` calls it.
 """
 
@@ -18,18 +18,24 @@ from cham_keras.runs import Run
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreCell:
+class ScoreRow:
     """A measure of one kind of map, in words; empty where there is nothing.
 
     Attributes:
+        measure: what was measured.
+        map: the model's own maps, or what they are held against.
         value: the mean.
         interval: its 95 % interval.
-        difference: the model's value less this one, with its 95 % interval.
+        difference: the model's value less this one.
+        difference_interval: its 95 % interval.
     """
 
-    value: str = NOTHING
-    interval: str = ""
-    difference: str = ""
+    measure: str
+    map: str
+    value: str
+    interval: str
+    difference: str
+    difference_interval: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +45,7 @@ class ScoreTable:
     Attributes:
         split: the split that was scored; empty where it is not said.
         clips: of how many clips; None where it is not said.
-        maps: the columns: the model's maps, and what they are compared with.
-        rows: name of the measure, and a cell for each map.
+        rows: those of a measure one behind the other.
         meanings: of the measures that are known here, what is good of each.
         picture: the PNG that belongs to it; None where there is none.
         is_of_another_model: whether the run holds another model by now.
@@ -48,8 +53,7 @@ class ScoreTable:
 
     split: str
     clips: int | None
-    maps: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[ScoreCell, ...]], ...]
+    rows: tuple[ScoreRow, ...]
     meanings: tuple[tuple[str, str], ...]
     picture: Path | None
     is_of_another_model: bool
@@ -72,42 +76,35 @@ def read_attention_scores(run: Run) -> ScoreTable | None:
         return None
     stored = read_json(path)
     try:
-        of_measure = _by_measure(stored["rows"])
+        rows = tuple(_row(row) for row in stored["rows"])
+        clips = None if stored.get("clips") is None else int(stored["clips"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} must hold `rows` with `measure`, `map`, `value` and `interval`. Received: "
             f"{type(error).__name__} {error}. `cham score-attention` writes it anew."
         ) from error
-    maps = tuple(dict.fromkeys(name for row in of_measure.values() for name in row))
+    measures = {row.measure for row in rows}
     picture = path.with_name(SCORES_PICTURE)
     return ScoreTable(
         split=str(stored.get("split", "")),
-        clips=stored.get("clips"),
-        maps=maps,
-        rows=tuple(
-            (measure, tuple(row.get(name, ScoreCell()) for name in maps))
-            for measure, row in of_measure.items()
-        ),
-        meanings=tuple((name, said) for name, said in MEASURES.items() if name in of_measure),
+        clips=clips,
+        rows=rows,
+        meanings=tuple((name, said) for name, said in MEASURES.items() if name in measures),
         picture=picture if picture.is_file() else None,
         is_of_another_model=run.holds_another_model(str(stored.get("model_sha256", ""))),
     )
 
 
-def _by_measure(rows: list[dict[str, Any]]) -> dict[str, dict[str, ScoreCell]]:
-    found: dict[str, dict[str, ScoreCell]] = {}
-    for row in rows:
-        value, difference = row["value"], row.get("difference")
-        more = ""
-        if difference is not None:
-            ends = _said(row.get("difference_interval"), signed)
-            more = signed(float(difference)) + (f" ({ends})" if ends else "")
-        found.setdefault(str(row["measure"]), {})[str(row["map"])] = ScoreCell(
-            NOTHING if value is None else number(float(value)),
-            _said(row.get("interval"), number),
-            more,
-        )
-    return found
+def _row(stored: dict[str, Any]) -> ScoreRow:
+    value, difference = stored["value"], stored.get("difference")
+    return ScoreRow(
+        measure=str(stored["measure"]),
+        map=str(stored["map"]),
+        value=NOTHING if value is None else number(float(value)),
+        interval=_said(stored["interval"], number),
+        difference="" if difference is None else signed(float(difference)),
+        difference_interval=_said(stored.get("difference_interval"), signed),
+    )
 
 
 def _said(ends: Sequence[float | None] | None, say: Callable[[float], str]) -> str:
