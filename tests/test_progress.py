@@ -30,6 +30,7 @@ def test_only_the_end_of_the_note_goes_on_a_narrow_terminal(drawn, width):
     assert line.startswith("training conv_attention ━━")
     assert " 300/1200 left --:-- loss 0.80" in line
     assert line.endswith("lr 0.003" if width > 120 else "…")
+    assert ("24.5 steps/s" in line) == (width >= 100)  # the bar has given way before
 
 
 def test_a_bar_ends_with_the_time_that_it_took(drawn):
