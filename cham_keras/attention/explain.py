@@ -112,7 +112,7 @@ def explain_split(
     explainer = _Explainer(run, out, weights, frame_rate_hz, layers)
     places = explainer.places([clip.id for clip in clips])
     return [
-        explainer.explain(root, name, base, clip.label)
+        explainer.write(explainer.read(root, name, clip.label), base)
         for clip, (name, base) in track(list(zip(clips, places, strict=True)), "drawing attention")
     ]
 
@@ -146,7 +146,7 @@ def explain_video(
     explainer = _Explainer(run, out, weights, frame_rate_hz, layers)
     video = Path(video)
     [(name, base)] = explainer.places([video.name])
-    return explainer.explain(video.parent, name, base)
+    return explainer.write(explainer.read(video.parent, name), base)
 
 
 def explain_folder(
@@ -189,13 +189,16 @@ def explain_folder(
     explained, broken = [], []
     for name, base in track(explainer.places(names), "drawing attention"):
         try:
-            explained.append(explainer.explain(folder, name, base))
+            looks = explainer.read(folder, name)
         except (OSError, ValueError) as error:
             broken.append(f"{name}: {error}")
+        else:
+            explained.append(explainer.write(looks, base))
     if broken:
         raise ValueError(
-            f"Each file must be a video. Received: {len(broken)} of {len(names)} that cannot be "
-            f"explained. {' '.join(broken)} The pictures of the others lie in {explainer.folder}."
+            f"Each file must be a video that can be read. Received: {len(broken)} of {len(names)} "
+            f"that are none: {' '.join(broken[:_MOST_NAMED])} Mend them or take them out. The "
+            f"pictures of the {len(explained)} others lie in {explainer.folder}."
         )
     return explained
 
@@ -206,6 +209,9 @@ _WRITTEN = ("-attention", "-comparison")
 # File systems take 255 bytes, of which endings and temporary names need some.
 _MOST_BYTES_OF_A_NAME = 200
 _KEPT_AT_EACH_END = 24
+
+# So many files that cannot be read are told with their reasons.
+_MOST_NAMED = 5
 
 
 class _Explainer:
@@ -243,18 +249,18 @@ class _Explainer:
         """Each clip's name, and the path without an ending that its files get."""
         return list(zip(names, _paths(self.folder, names), strict=True))
 
-    def explain(self, root: Path, name: str, base: Path, label: int | None = None) -> Explanation:
-        """Reads and draws a clip; the label is that of a known class."""
+    def read(self, root: Path, name: str, label: int | None = None) -> dict[str, ClipAttention]:
+        """What each run does with a clip; the label is that of a known class."""
         path, start, end = place_of_id(name)
-        looks = {
+        return {
             run: reader.read(
                 root / path, label=label, name=name, start_seconds=start, end_seconds=end
             )
             for run, reader in self.readers.items()
         }
-        return self._write(looks, base)
 
-    def _write(self, looks: dict[str, ClipAttention], base: Path) -> Explanation:
+    def write(self, looks: dict[str, ClipAttention], base: Path) -> Explanation:
+        """Draws a clip as a picture and a film."""
         ending = _WRITTEN[len(looks) > 1]
         # Never the name of the clip itself, which may lie in the same folder.
         picture, video = (base.with_name(f"{base.name}{ending}{end}") for end in (".png", ".mp4"))

@@ -262,8 +262,9 @@ class _Scorer:
         }
         self.model.set_weights(self.weights[MODEL][0])
         curves: dict[str, dict[str, np.ndarray]] = {DELETION: {}, INSERTION: {}}
-        changes = _as_numpy(self.differences(features)).astype("float32")
-        for name, orders in self._orders(maps, clips).items() if len(self.shares) else ():
+        orders_of = self._orders(maps, clips) if len(self.shares) else {}
+        changes = _as_numpy(self.differences(features)).astype("float32") if orders_of else features
+        for name, orders in orders_of.items():
             found = [
                 removal_curves(
                     lambda shown: _as_numpy(self.rest.predict_on_batch([shown, lengths])),
