@@ -100,15 +100,15 @@ def finetune(
     keras.utils.set_random_seed(settings.seed)  # a CNN that drops out draws its seeds
     backbone = load_backbone_from_spec(run.manifest.backbone, weights)
     run_settings = settings_of_tuned_run(run, settings)
+    model = model_from_frames(run, backbone, settings)
+    network, _ = models.parts_of_from_frames(model)
+    unfreeze(network, settings.unfreezing)
+    require_memory(network, settings, run_settings.num_frames)
     with locked_folder(out, "train"), StopSignals() as signals:
         if overwrite:
             _empty(out)
         splits = frame_splits(clip_list, run.manifest, settings, out / _INDEX_FILE)
         manifest = _manifest(run, splits)
-        model = model_from_frames(run, backbone, settings)
-        network, _ = models.parts_of_from_frames(model)
-        unfreeze(network, settings.unfreezing)
-        require_memory(network, settings, run_settings.num_frames)
         unfinished = out / UNFINISHED_FOLDER
         unfinished.mkdir(exist_ok=True)
         write_json(out / _START_FILE, _start(run))

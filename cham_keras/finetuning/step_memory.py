@@ -39,7 +39,7 @@ def require_memory(network: keras.Model, settings: FinetuningSettings, num_frame
         less = f"--optimizer.accumulation-steps {settings.batch_size} (a clip at a time), {less}"
     raise ValueError(
         f"A training step must fit into memory, {limit / 2**30:.1f} GiB here. Received: {clips} "
-        f"clips of {num_frames} frames at once, for which {network.name} holds about "
+        f"clips of {num_frames} frames at once, for which the CNN holds about "
         f"{needed / 2**30:.1f} GiB. Pass {less}."
     )
 
