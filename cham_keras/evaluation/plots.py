@@ -108,8 +108,10 @@ def read_history(path: Path) -> dict[str, np.ndarray]:
     """The columns of a `history.csv`, a number an epoch; empty before the first epoch's end."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        return {}
     try:
-        return {name: np.array([float(row[name]) for row in rows]) for name in (rows or [{}])[0]}
+        return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     except TypeError:
         raise ValueError(
             f"{path} must hold a number in each column of each epoch. Received: {rows[-1]}."

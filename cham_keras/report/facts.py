@@ -96,7 +96,7 @@ def score_table(results: Results) -> list[Score]:
     return rows
 
 
-def best_baseline(run: Run, results: Results) -> str:
+def baseline_in_words(run: Run, results: Results) -> str:
     """What pooled features come to on the same clips; empty where nobody has fitted them."""
     beside = read_baselines_beside_run(run.folder, results.split)
     if beside is None:

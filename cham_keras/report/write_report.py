@@ -24,7 +24,7 @@ from cham_keras.report.curves import (
 )
 from cham_keras.report.errors import confident_errors
 from cham_keras.report.facts import (
-    best_baseline,
+    baseline_in_words,
     head_facts,
     score_table,
     settings_text,
@@ -105,7 +105,7 @@ def write_report(
         split=results.split,
         facts=head_facts(run, results),
         scores=score_table(results),
-        baseline=best_baseline(run, results),
+        baseline=baseline_in_words(run, results),
         results=results,
         training=training_pictures(run),
         confusion=confusion_of(results),
@@ -150,27 +150,31 @@ def _results_of(run: Run, shards: AnyPath | str | None, split: str) -> Results:
             )
         return evaluate(run, shards, split)
     results = read_results(run.folder, split)
-    if shards is not None:
-        require_same_features(run, read_manifest(as_path(shards)), shards)
-        clips = tuple(clip.id for clip in clips_in_split(shards, split))
-        if clips != results.clip_ids:
-            raise ValueError(
-                f"The clips of the split {split} of {shards} must be those that {file} is of. "
-                f"Received: {len(clips)} clips for {len(results.clip_ids)} evaluated ones, not the "
-                f"same. `cham evaluate {run.folder} --shards {shards} --split {split}` evaluates "
-                "these."
-            )
     if run.holds_another_model(results.model_sha256):
-        if shards is not None:
-            return evaluate(run, shards, split)
-        raise ValueError(
-            f"{file} must be of the model that the run holds. Received: results of an earlier "
-            f"one. `cham evaluate {run.folder} --shards SHARDS --split {split}` writes it anew, "
-            "and so does `cham report` with --shards."
-        )
+        if shards is None:
+            raise ValueError(
+                f"{file} must be of the model that the run holds. Received: results of an earlier "
+                f"one. `cham report {run.folder} --shards SHARDS --split {split}` evaluates this "
+                "one first."
+            )
+        return evaluate(run, shards, split)
     if results.classes != run.manifest.classes:
         raise ValueError(
             f"{file} must have the classes of the run, {', '.join(run.manifest.classes)}. "
             f"Received: {', '.join(results.classes)}. `cham evaluate` writes it anew."
         )
+    if shards is not None:
+        _require_same_clips(run, results, shards, split)
     return results
+
+
+def _require_same_clips(run: Run, results: Results, shards: AnyPath | str, split: str) -> None:
+    """Refuses shards whose clips are not those that were evaluated."""
+    require_same_features(run, read_manifest(as_path(shards)), shards)
+    clips = tuple(clip.id for clip in clips_in_split(shards, split))
+    if clips != results.clip_ids:
+        raise ValueError(
+            f"The clips of the split {split} of {shards} must be those that the run was evaluated "
+            f"on. Received: {len(clips)} clips for {len(results.clip_ids)} evaluated ones, not the "
+            f"same. `cham evaluate {run.folder} --shards {shards} --split {split}` evaluates these."
+        )

@@ -77,7 +77,7 @@ class Run:
             model_sha256: from `model_sha256`; empty where nobody wrote it down, which is
                 taken for that of this model.
         """
-        return self.has_model and model_sha256 not in ("", self.model_sha256())
+        return bool(model_sha256) and self.has_model and self.model_sha256() != model_sha256
 
     def metrics(self) -> dict[str, Any]:
         """What training ended with."""
